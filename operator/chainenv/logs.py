@@ -1,0 +1,41 @@
+"""Logs: JSON in a cluster, text on a terminal, on stderr."""
+
+from __future__ import annotations
+
+import logging
+
+from pythonjsonlogger.json import JsonFormatter
+
+from .engine.context import RESOURCE
+from .settings import Settings
+
+_QUIET = ("kopf", "httpx", "httpcore", "aiohttp", "asyncio", "kubernetes")
+"""Libraries that say more than anyone asked for; they are heard from WARNING on."""
+
+
+def set_up(settings: Settings) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_json() if settings.log_format == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.addFilter(_about)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _about(record: logging.LogRecord) -> bool:
+    """Every line written during a run names its resource: as fields in JSON, before the message in text."""
+    about = RESOURCE.get()
+    if about and not hasattr(record, "resource"):
+        record.resource = about
+        record.msg = f"{about}: {record.msg}"
+    return True
+
+
+def _json() -> logging.Formatter:
+    return JsonFormatter(
+        "%(asctime)s %(levelname)s %(name)s %(message)s",
+        rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+    )

@@ -1,0 +1,26 @@
+"""Prometheus metrics. Nothing here is a key, a message or a name that a user could make without bound."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from . import __version__
+
+REGISTRY = CollectorRegistry()
+
+build_info = Info("chainenv_build", "Version of the operator.", registry=REGISTRY)
+build_info.info({"version": __version__})
+
+baseten_calls = Counter("chainenv_baseten_calls", "Calls to Baseten by endpoint and outcome.", ["endpoint", "outcome"], registry=REGISTRY)
+baseten_seconds = Histogram(
+    "chainenv_baseten_call_seconds", "Duration of calls to Baseten, without the wait for a turn.", ["endpoint"], registry=REGISTRY
+)
+limiter_wait_seconds = Histogram(
+    "chainenv_baseten_limiter_wait_seconds", "Wait for a turn under the client's own rate limit.", ["endpoint"], registry=REGISTRY
+)
+reconcile_seconds = Histogram("chainenv_reconcile_seconds", "Duration of one run of the reconcile function.", registry=REGISTRY)
+queue_length = Gauge("chainenv_queue_length", "Resources in the queue, waiting or being handled.", registry=REGISTRY)
+queue_late_seconds = Gauge("chainenv_queue_late_seconds", "How long the longest waiting due resource has been waiting.", registry=REGISTRY)
+resources = Gauge("chainenv_resources", "ChainEnvironments known.", registry=REGISTRY)
+relist_missed = Counter("chainenv_relist_missed", "Changes found by the periodic relist that the watch had not told of.", registry=REGISTRY)
+leader = Gauge("chainenv_leader", "1 while this process acts.", registry=REGISTRY)
