@@ -1,0 +1,271 @@
+"""Wires everything: settings in, one running operator out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from . import __version__, metrics
+from .api import ApiKey, Baseten, CallRecord, Hooks, Transport, WaitRecord
+from .core.schedule import Intervals, first_look, needs_attention
+from .core.world import Timing
+from .engine.ports import Key, Ports
+from .engine.reconcile import Reconciler
+from .kube.cluster import Cluster
+from .kube.events import EventWriter
+from .kube.handlers import watch
+from .kube.http import serve_metrics, serve_probes
+from .kube.leader import Leader
+from .kube.lister import Lister
+from .kube.queue import Queue
+from .kube.secrets import SecretKeys
+from .kube.store import ObjectStore
+from .settings import BadSettingError, Settings
+
+log = logging.getLogger(__name__)
+
+WORKERS = 100
+"""Runs under way at once; each waits for answers most of the time."""
+
+LIVE_SECONDS = 30.0
+READY_SECONDS = 60.0
+HEARTBEAT_SECONDS = 15.0
+GRACE_SECONDS = 25.0
+"""How long calls in flight may take after SIGTERM; the Deployment's termination grace is a little longer."""
+
+
+class LeaseLostError(Exception):
+    """Another process may act now: this one ends, so that it starts again from nothing."""
+
+
+class Operator:
+    """One process: the watch, the queue, and what serves them."""
+
+    def __init__(self, settings: Settings, cluster: Cluster) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._store = ObjectStore(cluster, self._changed)
+        self._events = EventWriter(cluster)
+        self._leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
+        self._transport = Transport(
+            settings.baseten_base_url,
+            timeout_seconds=settings.request_timeout_seconds,
+            rate_limit=settings.rate_limit,
+            hooks=Hooks(on_call=_count_call, on_wait=_count_wait),
+        )
+        self._reconciler = Reconciler(self._ports(), _intervals(settings), _timing(settings))
+        self._queue = Queue(self._handle, workers=WORKERS)
+        self._lister = Lister(cluster, self._store, settings.namespaces)
+        self._listed = False
+        self._acting = False
+        self._stop = asyncio.Event()
+        self._signals = 0
+
+    def _ports(self) -> Ports:
+        keys = SecretKeys(self._cluster, _own_key(self._settings), self._settings.default_key_namespaces)
+        return Ports(
+            store=self._store,
+            keys=keys,
+            events=self._events,
+            baseten=lambda key: Baseten(self._transport, key),
+            now=lambda: datetime.now(UTC),
+            luck=random.random,
+            fence=self._leader.fence if self._leader else lambda: None,
+        )
+
+    def _changed(self, key: Key) -> None:
+        if self._listed:
+            self._queue.add(key, changed=True)
+
+    def _schedule_all(self) -> None:
+        """After the first list: what has something to do at once, the others bit by bit."""
+        self._listed = True
+        intervals = _intervals(self._settings)
+        for key in self._store.known():
+            resource = self._store.get(key)
+            if resource is None or needs_attention(resource):
+                self._queue.add(key, changed=True)
+            else:
+                self._queue.add(key, first_look(len(self._store), self._settings.rate_limit, intervals, random.random()))
+
+    async def _handle(self, key: Key) -> float | None:
+        with metrics.reconcile_seconds.time():
+            return await self._reconciler.reconcile(key)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT; calls in flight are finished first. A second signal ends it at once."""
+        self._on_signals()
+        probe_port, metrics_port = self._settings.probe_port, self._settings.metrics_port
+        runners = [
+            await _serving("CHAINENV_PROBE_PORT", probe_port, serve_probes(probe_port, live=self.live, ready=self.ready)),
+            await _serving("CHAINENV_METRICS_PORT", metrics_port, serve_metrics(metrics_port, self._refresh_metrics)),
+        ]
+        log.info("chainenv %s: %s", __version__, self._summary())
+        try:
+            await self._work()
+        finally:
+            await self._close(runners)
+
+    async def _work(self) -> None:
+        first = asyncio.create_task(self._lister.first())
+        stop = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({first, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not first.done():
+            first.cancel()
+            return
+        await first
+        self._schedule_all()
+        log.info("%d ChainEnvironments found", len(self._store))
+        await self._watch_and_handle(stop)
+
+    async def _watch_and_handle(self, stop: asyncio.Task[Any]) -> None:
+        """Until a signal comes or the Lease is lost; before that, only a bug ends the watch or the queue."""
+        kopf_stop = asyncio.Event()
+        watching = asyncio.create_task(
+            watch(self._store, self._cluster, self._settings.namespaces, kopf_stop, self._on_signals), name="watch"
+        )
+        queue = asyncio.create_task(self._lead(), name="queue")
+        leading = _background(self._leader.run()) if self._leader else None
+        helpers = [_background(self._events.run()), _background(self._lister.relist_forever()), _background(self._heartbeat())]
+        ending = {queue, watching, stop, *([leading] if leading else [])}
+        try:
+            await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._finish(queue)
+            kopf_stop.set()
+            for task in (*helpers, *([leading] if leading else [])):
+                task.cancel()
+        await asyncio.gather(queue, watching, return_exceptions=stop.done())
+        if leading is not None and leading.done() and not leading.cancelled():
+            raise LeaseLostError
+
+    async def _lead(self) -> None:
+        """The queue turns only while this process is the one that acts; until then the store is kept warm."""
+        if self._leader is not None:
+            log.info("waiting for the Lease")
+            await self._leader.acquired.wait()
+        self._acting = True
+        await self._queue.run()
+
+    async def _finish(self, queue: asyncio.Task[None]) -> None:
+        """No new work; what is under way comes to its end; then somebody else may act."""
+        self._queue.stop()
+        if not self._acting:
+            queue.cancel()
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(asyncio.shield(queue), GRACE_SECONDS)
+        if self._leader is not None:
+            await self._leader.release()
+        await self._events.drain(2)
+
+    async def _heartbeat(self) -> None:
+        """Without anything to do, readiness still needs to know that the API server answers."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            if time.monotonic() - self._cluster.last_contact >= HEARTBEAT_SECONDS:
+                with contextlib.suppress(Exception):
+                    await self._cluster.request("GET", "/version")
+
+    async def _close(self, runners: list[web.AppRunner]) -> None:
+        for runner in runners:
+            await runner.cleanup()
+        await self._transport.aclose()
+        await self._cluster.close()
+        log.info("stopped")
+
+    # -- signals ---------------------------------------------------------------------------------------------------
+
+    def _on_signals(self) -> None:
+        """Called again when the watch is up: kopf installs handlers of its own."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            raise SystemExit(128 + number)
+        log.info("%s: finishing what is under way", signal.Signals(number).name)
+        self._stop.set()
+
+    # -- being asked -----------------------------------------------------------------------------------------------
+
+    def live(self) -> str | None:
+        age = time.monotonic() - self._queue.last_tick
+        return f"the queue has not ticked for {age:.0f} s" if self._acting and age > LIVE_SECONDS else None
+
+    def ready(self) -> str | None:
+        if not self._listed:
+            return "the resources have not been listed yet"
+        age = time.monotonic() - self._cluster.last_contact
+        return f"no successful contact with the API server for {age:.0f} s" if age > READY_SECONDS else None
+
+    def _refresh_metrics(self) -> None:
+        metrics.leader.set(self._acting and (self._leader is None or self._leader.leading))
+        metrics.resources.set(len(self._store))
+        metrics.queue_length.set(len(self._queue))
+        metrics.queue_late_seconds.set(self._queue.late_seconds)
+
+    def _summary(self) -> str:
+        where = ", ".join(self._settings.namespaces) or "all namespaces"
+        own = "with" if self._settings.baseten_api_key else "without"
+        return f"watching {where} of {self._cluster.configuration.host}, calling {self._settings.baseten_base_url}, {own} a key of its own"
+
+
+def _own_key(settings: Settings) -> ApiKey | None:
+    if settings.baseten_api_key is None:
+        return None
+    try:
+        return ApiKey(settings.baseten_api_key.get_secret_value())
+    except ValueError as error:
+        raise BadSettingError(f"BASETEN_API_KEY=(hidden) cannot be used: {error}") from None
+
+
+async def _serving(variable: str, port: int, serving: Coroutine[Any, Any, web.AppRunner]) -> web.AppRunner:
+    try:
+        return await serving
+    except OSError as error:
+        raise BadSettingError(f"{variable}={port} cannot be used: {error.strerror or error}; choose a free port, or 0") from None
+
+
+def _background(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    return asyncio.create_task(work)
+
+
+def _intervals(settings: Settings) -> Intervals:
+    return Intervals(
+        poll=settings.poll_seconds,
+        progress=settings.progress_seconds,
+        vanish=settings.vanish_seconds,
+        backoff_max=settings.backoff_max_seconds,
+        stale=settings.stale_seconds,
+    )
+
+
+def _timing(settings: Settings) -> Timing:
+    return Timing(progress=settings.progress_seconds, vanish=settings.vanish_seconds, settle=settings.settle_seconds)
+
+
+def _count_call(call: CallRecord) -> None:
+    metrics.baseten_calls.labels(call.endpoint, call.outcome).inc()
+    metrics.baseten_seconds.labels(call.endpoint).observe(call.seconds)
+
+
+def _count_wait(wait: WaitRecord) -> None:
+    metrics.limiter_wait_seconds.labels(wait.endpoint).observe(wait.seconds)
+
+
+async def run(settings: Settings) -> None:
+    """Raises NoClusterError."""
+    await Operator(settings, await Cluster.connect()).run()

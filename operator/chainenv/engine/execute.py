@@ -1,0 +1,165 @@
+"""Doing what a plan says: one call after the other, each with its journal entry."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..api import Baseten, BasetenError, Forbidden, Invalid, NotFound, Unavailable
+from ..api import requests as r
+from ..api.errors import NotSent
+from ..core.actions import (
+    Action,
+    CreateEnvironment,
+    Deactivate,
+    Outcome,
+    Plan,
+    Promote,
+    UpdateAutoscaling,
+    UpdateInstanceTypes,
+    UpdatePromotionSettings,
+    with_entry,
+)
+from ..core.status import told
+from ..core.world import CLEANUP, ROLLING, Environment, Settings, World
+from ..crd.types import JournalEntry
+from .journal import Journal
+from .observe import environment_of
+
+log = logging.getLogger(__name__)
+
+Fence = Callable[[], None]
+"""Raises NotLeadingError when this process may not act (any more)."""
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of a plan. ``error``: the failure that ended it early; what was planned after that was not tried."""
+
+    journal: tuple[JournalEntry, ...]
+    environment: Environment | None
+    calls: list[Action] = field(default_factory=list)
+    refused: list[JournalEntry] = field(default_factory=list)
+    error: BasetenError | None = None
+
+
+async def execute(baseten: Baseten, world: World, plan: Plan, journal: Journal, fence: Fence) -> Done:
+    """Refusals are remembered and the next action is tried; any other failure ends the run."""
+    done = Done(journal=plan.journal, environment=world.environment)
+    for action in plan.actions:
+        if action.intent_first:
+            await journal.intend(done.journal, action.entry)
+        fence()
+        try:
+            await _one(baseten, world, action, done)
+        except (Invalid, NotFound, Forbidden) as error:
+            _refuse(world, action, error, done)
+        except BasetenError as error:
+            if action.intent_first and isinstance(error, Unavailable) and not isinstance(error, NotSent):
+                done.journal = with_entry(done.journal, action.entry)
+            done.error = error
+            break
+    return done
+
+
+async def _one(baseten: Baseten, world: World, action: Action, done: Done) -> None:
+    answer = await _send(baseten, world, action)
+    log.debug("sent: %s", told(action.call), extra={"operation": action.entry.operation, "attempt": action.entry.attempts})
+    done.calls.append(action)
+    if isinstance(answer, Environment):
+        done.environment = answer
+        done.journal = ()
+        return
+    entry = action.entry.model_copy(update={"outcome": Outcome.ACCEPTED.value, "finished_at": world.now, "deployment_id": answer})
+    done.journal = with_entry(done.journal, entry)
+
+
+def _refuse(world: World, action: Action, error: BasetenError, done: Done) -> None:
+    outcomes = {Forbidden: Outcome.FORBIDDEN, NotFound: Outcome.NOT_FOUND}
+    outcome = outcomes.get(type(error), Outcome.REFUSED)
+    entry = action.entry.model_copy(update={"outcome": outcome.value, "finished_at": world.now, "message": error.message[:1024]})
+    log.warning("refused: %s: %s", told(action.call), error.message, extra={"operation": entry.operation})
+    done.journal = with_entry(done.journal, entry)
+    done.refused.append(entry)
+
+
+async def _send(baseten: Baseten, world: World, action: Action) -> Environment | str | None:
+    """The created environment, or the id of the deployment that was started, or None. Raises BasetenError."""
+    chain_id, name = world.desired.chain_id, world.desired.environment
+    match action.call:
+        case CreateEnvironment() as call:
+            return environment_of(await baseten.create_environment(chain_id, create_body(name, call)))
+        case UpdatePromotionSettings() as call:
+            settings = promotion_body(call.changes, cleanup_inside=call.cleanup_inside)
+            await baseten.update_environment(chain_id, name, r.UpdateChainEnvironmentRequestV1(promotion_settings=settings))
+        case UpdateAutoscaling() as call:
+            await baseten.update_autoscaling(chain_id, name, autoscaling_body(call.changes))
+        case UpdateInstanceTypes() as call:
+            started = (await baseten.update_instance_types(chain_id, name, instance_types_body(call.changes))).chain_deployment
+            return started.id if started else None
+        case Promote() as call:
+            return (await baseten.promote(chain_id, name, promote_body(call))).id
+        case Deactivate() as call:
+            await baseten.deactivate(chain_id, call.deployment_id)
+    return None
+
+
+# -- from actions to bodies ----------------------------------------------------------------------------------------
+
+
+def create_body(name: str, call: CreateEnvironment) -> r.CreateChainEnvironmentRequestV1:
+    body: dict[str, Any] = {"name": name}
+    if call.promotion:
+        body["promotion_settings"] = promotion_body(call.promotion, cleanup_inside=call.cleanup_inside)
+    if call.chainlets:
+        body["chainlet_settings"] = tuple(_chainlet(*chainlet) for chainlet in call.chainlets)
+    return r.CreateChainEnvironmentRequestV1(**body)
+
+
+def _chainlet(name: str, instance_type_id: str | None, autoscaling: Settings) -> r.ChainletEnvironmentSettingsRequestV1:
+    body: dict[str, Any] = {"chainlet_name": name}
+    if autoscaling:
+        body["autoscaling_settings"] = r.UpdateAutoscalingSettingsV1.model_validate(dict(autoscaling))
+    if instance_type_id:
+        body["instance_type_id"] = instance_type_id
+    return r.ChainletEnvironmentSettingsRequestV1(**body)
+
+
+def promotion_body(settings: Settings, *, cleanup_inside: bool) -> r.UpdatePromotionSettingsV1:
+    """``cleanup_inside``: the older place of the cleanup strategy, inside rolling_deploy_config."""
+    outer: dict[str, Any] = {}
+    inner: dict[str, Any] = {}
+    for path, value in settings.items():
+        block, _, field_name = path.partition(".")
+        if field_name and block == ROLLING:
+            inner[field_name] = value
+        elif path == CLEANUP and cleanup_inside:
+            inner[CLEANUP] = value
+        else:
+            outer[path] = value
+    if inner:
+        outer[ROLLING] = r.UpdateRollingDeployConfigV1.model_validate(inner)
+    return r.UpdatePromotionSettingsV1(**outer)
+
+
+def autoscaling_body(changes: Mapping[str, Settings]) -> r.UpdateChainletEnvironmentAutoscalingSettingsRequestV1:
+    updates = tuple(
+        r.ChainletEnvironmentAutoscalingSettingsUpdateV1(
+            chainlet_name=name, autoscaling_settings=r.UpdateAutoscalingSettingsV1.model_validate(dict(settings))
+        )
+        for name, settings in changes.items()
+    )
+    return r.UpdateChainletEnvironmentAutoscalingSettingsRequestV1(updates=updates)
+
+
+def instance_types_body(changes: Mapping[str, str]) -> r.UpdateChainletEnvironmentInstanceTypeRequestV1:
+    updates = tuple(r.ChainletEnvironmentInstanceTypeUpdateV1(chainlet_name=n, instance_type_id=t) for n, t in changes.items())
+    return r.UpdateChainletEnvironmentInstanceTypeRequestV1(updates=updates)
+
+
+def promote_body(call: Promote) -> r.PromoteToChainEnvironmentRequestV1:
+    if call.scale_down_previous is None:
+        return r.PromoteToChainEnvironmentRequestV1(deployment_id=call.deployment_id)
+    return r.PromoteToChainEnvironmentRequestV1(deployment_id=call.deployment_id, scale_down_previous_deployment=call.scale_down_previous)

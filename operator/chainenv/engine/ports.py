@@ -1,0 +1,89 @@
+"""What the engine needs of the world outside: Kubernetes, keys, time. `kube/` provides them; nothing here knows how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from ..api import ApiKey, Baseten
+from ..core.reasons import Reason
+from ..core.status import Told
+from ..core.world import Resource
+from ..crd.types import ChainEnvironmentStatus
+
+
+class Key(NamedTuple):
+    """A resource's name in the cluster."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class WriteConflictError(Exception):
+    """The object in the cluster is not the one this decision was made from; the newer one is in the store now."""
+
+
+class ClusterUnavailableError(Exception):
+    """The API server did not do what was asked of it, for a reason that is not the object's."""
+
+
+class NotLeadingError(Exception):
+    """Another process acts, or may: nothing is called and nothing written."""
+
+
+class KeyUnavailableError(Exception):
+    """There is no usable API key. `retry_seconds`: when looking again makes sense."""
+
+    def __init__(self, reason: Reason, message: str, retry_seconds: float) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry_seconds = retry_seconds
+
+
+class Store(Protocol):
+    """The objects as last seen, and the only way to write them."""
+
+    def get(self, key: Key) -> Resource | None: ...
+
+    def owner_of(self, resource: Resource) -> Resource | None:
+        """The older resource that has the same environment as its target, if there is one."""
+
+    async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
+        """Raises WriteConflictError when the object has changed or is gone, else ClusterUnavailableError."""
+
+    async def set_finalizer(self, resource: Resource, present: bool) -> Resource:
+        """Raises as ``write_status`` does."""
+
+
+class Keys(Protocol):
+    async def key_for(self, resource: Resource) -> ApiKey:
+        """Raises KeyUnavailableError, or ClusterUnavailableError when the Secret could not be read."""
+
+    def refused(self, resource: Resource, key: ApiKey) -> None:
+        """Baseten did not take the key: read the Secret again, and try the same value only slowly."""
+
+    def accepted(self, key: ApiKey) -> None: ...
+
+
+class Events(Protocol):
+    def emit(self, resource: Resource, told: Told) -> None:
+        """Returns at once; writing is somebody else's task and may fail without harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """``luck``: random, in [0, 1). ``fence``: raises NotLeadingError when this process may not act."""
+
+    store: Store
+    keys: Keys
+    events: Events
+    baseten: Callable[[ApiKey], Baseten]
+    now: Callable[[], datetime]
+    luck: Callable[[], float]
+    fence: Callable[[], None]

@@ -1,0 +1,221 @@
+"""Read me first: the one function that everything runs through.
+
+    observe -> recover -> plan -> execute -> project
+
+Every trigger (a watch event, a due look, a changed Secret, a restart) calls ``reconcile`` for one resource; what the
+event said does not matter, only what the world shows now. At most one run is under way for a resource, and only it
+writes that resource's status.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..api import Baseten, BasetenError
+from ..core.actions import CreateEnvironment, Plan
+from ..core.attempts import refusal
+from ..core.deletion import plan_deletion
+from ..core.plan import plan
+from ..core.reasons import Event
+from ..core.recover import recover
+from ..core.schedule import Intervals, next_look
+from ..core.status import Report, Told, changes, project, to_json
+from ..core.world import Resource, Timing, World
+from . import troubles
+from .context import RESOURCE
+from .execute import Done, execute
+from .guards import finalizer_wanted, guard
+from .journal import Journal
+from .observe import observe
+from .ports import ClusterUnavailableError, Key, KeyUnavailableError, NotLeadingError, Ports, WriteConflictError
+
+log = logging.getLogger(__name__)
+
+CONFLICT_SECONDS = 0.1
+"""The object changed under a run: look again, almost at once."""
+STANDBY_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Memo:
+    """What is remembered of a resource between runs, and may be lost: a restart only makes the operator more careful."""
+
+    first_look: datetime
+    last_observed: datetime | None = None
+    missing_since: datetime | None = None
+    failures: int = 0
+    looks: int = 0
+
+
+class Reconciler:
+    """Holds what one run after the other needs; all waiting is done by the caller (the queue)."""
+
+    def __init__(self, ports: Ports, intervals: Intervals, timing: Timing) -> None:
+        self._ports = ports
+        self._intervals = intervals
+        self._timing = timing
+        self._memos: dict[Key, Memo] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One run; seconds until the next one is due, None when there is nothing left to look after. Never raises."""
+        resource = self._ports.store.get(key)
+        if resource is None:
+            self._memos.pop(key, None)
+            return None
+        RESOURCE.set(str(key))
+        memo = self._memos.setdefault(key, Memo(first_look=self._ports.now()))
+        try:
+            self._ports.fence()
+            return await self._guarded(resource, memo)
+        except WriteConflictError:
+            return CONFLICT_SECONDS
+        except NotLeadingError:
+            return STANDBY_SECONDS
+        except ClusterUnavailableError as error:
+            log.warning("nothing is done meanwhile: %s", error)
+            return self._delay(None, memo)
+        except Exception:
+            log.exception("a bug in handling this resource; others are not affected")
+            return await self._internal_error(key, memo)
+
+    async def _guarded(self, resource: Resource, memo: Memo) -> float | None:
+        if resource.deleting and not resource.has_finalizer:
+            return None
+        resource = await self._with_finalizer(resource)
+        stopped = guard(resource, self._ports.store.owner_of(resource), self._ports.now())
+        if stopped is not None:
+            if stopped.release:
+                await self._release(resource)
+                return None
+            await self._publish(resource, memo, stopped.report)
+            return next_look(stopped.report, self._intervals, missing=False, looks=0, luck=self._ports.luck())
+        try:
+            key = await self._ports.keys.key_for(resource)
+        except KeyUnavailableError as error:
+            await self._publish(resource, memo, troubles.no_key(self._blank(resource, memo), resource, error))
+            return error.retry_seconds
+        baseten = self._ports.baseten(key)
+        try:
+            return await self._run(baseten, resource, memo)
+        except BasetenError as error:
+            return await self._failed(baseten, resource, memo, self._blank(resource, memo), error)
+
+    async def _run(self, baseten: Baseten, resource: Resource, memo: Memo) -> float | None:
+        world = recover(await observe(baseten, resource, self._ports.now(), self._timing, memo.missing_since))
+        self._seen(baseten, memo, world)
+        planned = plan_deletion(world) if resource.deleting else plan(world)
+        if planned.release:
+            await self._release(resource)
+            return None
+        journal = Journal(self._ports.store, resource)
+        done = await execute(baseten, world, planned, journal, self._ports.fence)
+        report = self._report(resource, world, planned, done)
+        if done.error is not None:
+            return await self._failed(baseten, journal.resource, memo, report, done.error)
+        await self._publish(journal.resource, memo, report, _tell(world, planned, done))
+        missing = planned.missing and not done.calls
+        return next_look(report, self._intervals, missing=missing, looks=memo.looks, luck=self._ports.luck())
+
+    # -- parts of a run --------------------------------------------------------------------------------------------
+
+    async def _with_finalizer(self, resource: Resource) -> Resource:
+        wanted = finalizer_wanted(resource)
+        if resource.deleting or wanted == resource.has_finalizer:
+            return resource
+        return await self._ports.store.set_finalizer(resource, wanted)
+
+    async def _release(self, resource: Resource) -> None:
+        if resource.has_finalizer:
+            self._ports.events.emit(resource, Told(Event.RELEASED, "nothing is left to do on Baseten for this resource; it may go"))
+            await self._ports.store.set_finalizer(resource, False)
+
+    def _seen(self, baseten: Baseten, memo: Memo, world: World) -> None:
+        self._ports.keys.accepted(baseten.key)
+        memo.last_observed = world.now
+        memo.missing_since = world.missing_since
+
+    def _blank(self, resource: Resource, memo: Memo) -> Report:
+        """The report of a run that could not look."""
+        now = self._ports.now()
+        seen = memo.last_observed or memo.first_look
+        return Report(
+            generation=resource.generation,
+            now=now,
+            journal=resource.status.operations,
+            drift=resource.status.drift,
+            complete=False,
+            stale=(now - seen).total_seconds() >= self._intervals.stale,
+        )
+
+    def _report(self, resource: Resource, world: World, planned: Plan, done: Done) -> Report:
+        return Report(
+            generation=resource.generation,
+            now=world.now,
+            observed=True,
+            environment=done.environment,
+            findings=(*planned.findings, *(refusal(entry) for entry in done.refused)),
+            drift=planned.drift,
+            journal=done.journal,
+            calls=tuple(action.call for action in done.calls),
+            complete=done.error is None,
+            reconcile_request=resource.reconcile_request,
+            deleting=resource.deleting,
+        )
+
+    async def _publish(self, resource: Resource, memo: Memo, report: Report, told: tuple[Told, ...] = ()) -> None:
+        """Write the status when a person could see a difference; then tell what happened."""
+        status = project(resource.status, report)
+        changed = to_json(status) != to_json(resource.status)
+        memo.looks = 0 if changed else memo.looks + 1
+        if report.complete:
+            memo.failures = 0
+        if changed:
+            await self._ports.store.write_status(resource, status)
+        for each in (*told, *changes(resource.status, status)):
+            self._ports.events.emit(resource, each)
+
+    async def _failed(self, baseten: Baseten, resource: Resource, memo: Memo, report: Report, error: BasetenError) -> float:
+        if troubles.is_refused_key(error):
+            self._ports.keys.refused(resource, baseten.key)
+        delay = self._delay(error, memo)
+        log.warning(error.message, extra={"endpoint": error.endpoint, "retry_seconds": round(delay, 1)})
+        if troubles.worth_showing(error) or report.calls or report.journal != resource.status.operations:
+            await self._publish(resource, memo, troubles.failed(report, resource, error, memo.failures, delay))
+        return delay
+
+    def _delay(self, error: BasetenError | None, memo: Memo) -> float:
+        """Seconds until the next try after one more failure."""
+        memo.failures += 1
+        return troubles.delay(error, memo.failures, self._intervals, self._ports.luck())
+
+    async def _internal_error(self, key: Key, memo: Memo) -> float:
+        delay = self._delay(None, memo)
+        resource = self._ports.store.get(key)
+        if resource is None:
+            return delay
+        try:
+            await self._publish(resource, memo, troubles.internal_error(self._blank(resource, memo)))
+        except WriteConflictError:
+            return CONFLICT_SECONDS
+        except Exception:
+            log.exception("the status could not be written")
+        return delay
+
+
+def _tell(world: World, planned: Plan, done: Done) -> tuple[Told, ...]:
+    """Events for what this run did."""
+    told: list[Told] = []
+    if planned.adopted:
+        told.append(
+            Told(
+                Event.ADOPTED,
+                f"environment {world.desired.environment} of chain {world.desired.chain_id} exists and is managed from now on",
+            )
+        )
+    for action in done.calls:
+        if isinstance(action.call, CreateEnvironment) and action.call.recreated:
+            told.append(Told(Event.VANISHED, "the environment was gone from Baseten and is created again", warning=True))
+        told.append(troubles.event_of(action.call, world))
+    return tuple(told)

@@ -1,0 +1,90 @@
+"""Failures in words: what the status says of them and when the next try is."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+from ..api import BasetenError, Conflict, CredentialsRefused, RateLimited
+from ..core.actions import Call, CreateEnvironment, Deactivate, Finding, Promote, Severity, UpdateAutoscaling, UpdateInstanceTypes
+from ..core.reasons import Event, Reason
+from ..core.schedule import Intervals, backoff
+from ..core.status import Report, Told, told
+from ..core.world import Resource, World
+from .ports import KeyUnavailableError
+
+SHORT_SECONDS = 30.0
+
+
+def is_refused_key(error: BasetenError) -> bool:
+    return isinstance(error, CredentialsRefused)
+
+
+def worth_showing(error: BasetenError) -> bool:
+    """A refused key is told of when the next run finds no other; a short wait for the rate limit is nobody's concern."""
+    return not is_refused_key(error) and not (isinstance(error, RateLimited) and error.retry_after < SHORT_SECONDS)
+
+
+def delay(error: BasetenError | None, failures: int, intervals: Intervals, luck: float) -> float:
+    """Seconds until the next try. A rate limit's end is spread, so that all who wait do not come at once."""
+    if isinstance(error, RateLimited):
+        return error.retry_after * (1 + 0.25 * luck) + luck
+    if isinstance(error, Conflict) and failures <= 2:
+        return min(1.0, intervals.progress)
+    if isinstance(error, CredentialsRefused):
+        return 0.0
+    return backoff(failures, intervals, luck)
+
+
+def failed(report: Report, resource: Resource, error: BasetenError, failures: int, delay_seconds: float) -> Report:
+    finding = _finding(report, error, failures, delay_seconds)
+    return _with(report, resource, finding, complete=False)
+
+
+def no_key(report: Report, resource: Resource, error: KeyUnavailableError) -> Report:
+    return _with(report, resource, Finding(Severity.STALLED, error.reason, error.message), complete=True)
+
+
+def internal_error(report: Report) -> Report:
+    message = "the operator failed to handle this resource and tries again; its log has the details"
+    return dataclasses.replace(report, findings=(Finding(Severity.BLOCKED, Reason.INTERNAL_ERROR, message),), complete=False)
+
+
+def _with(report: Report, resource: Resource, finding: Finding, *, complete: bool) -> Report:
+    if resource.deleting:
+        hint = (
+            f"kubectl annotate chenv {resource.name} -n {resource.namespace} chains.baseten.co/abandon=true lets the resource go as it is"
+        )
+        finding = dataclasses.replace(finding, message=f"being deleted, but {finding.message}. {hint}")
+    return dataclasses.replace(report, findings=(*report.findings, finding), complete=complete)
+
+
+def _finding(report: Report, error: BasetenError, failures: int, delay_seconds: float) -> Finding:
+    """The message changes with the minute of the next try and each doubling of the count, not at each try."""
+    until = report.now + timedelta(seconds=delay_seconds + 59)
+    again = f"next try by {until:%H:%M}Z"
+    if isinstance(error, RateLimited):
+        return Finding(Severity.BLOCKED, Reason.RATE_LIMITED, f"Baseten's rate limit for this key is reached; {again}")
+    if isinstance(error, CredentialsRefused):
+        return Finding(Severity.STALLED, Reason.CREDENTIALS_REFUSED, f"Baseten refuses the API key: {error.message}")
+    reason = Reason.CONFLICT if isinstance(error, Conflict) else Reason.UNAVAILABLE
+    many = 1 << (failures.bit_length() - 1)
+    count = f"{many} or more times in a row" if many > 1 else "once"
+    return Finding(Severity.BLOCKED, reason, f"a call to Baseten failed {count}: {error.message}; {again}")
+
+
+def event_of(call: Call, world: World) -> Told:
+    """The event that tells of a call."""
+    match call:
+        case CreateEnvironment():
+            return Told(Event.CREATED, f"environment {world.desired.environment} of chain {world.desired.chain_id} created")
+        case UpdateAutoscaling():
+            return Told(Event.AUTOSCALING_CORRECTED, told(call))
+        case UpdateInstanceTypes():
+            return Told(Event.INSTANCE_TYPES_CHANGED, told(call))
+        case Promote():
+            return Told(Event.PROMOTED, told(call))
+        case Deactivate():
+            return Told(Event.DEACTIVATED, told(call))
+        case _:
+            return Told(Event.PROMOTION_SETTINGS_CORRECTED, told(call))

@@ -1,0 +1,114 @@
+"""One small request function to the API server, on kubernetes.aio's connection, certificates and credentials."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.config.config_exception import ConfigException
+
+from ..engine.ports import ClusterUnavailableError
+from ..settings import in_cluster
+
+TIMEOUT = 30.0
+"""Longest time one call to the API server may take, seconds."""
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class ClusterError(ClusterUnavailableError):
+    """The API server refused a call; ``status`` is the HTTP status, 0 when there was no answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class NoClusterError(Exception):
+    """No cluster is configured; the message says where one is looked for."""
+
+
+class Cluster:
+    """The API server. Paths are made with ``path``, so that a name cannot be anything but a name."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+        self.last_contact = time.monotonic()
+
+    @classmethod
+    async def connect(cls, *, connections: int = 100) -> Cluster:
+        """In the cluster, else KUBECONFIG, else the default file. Raises NoClusterError."""
+        settings = client.Configuration()
+        settings.connection_pool_maxsize = connections
+        try:
+            if in_cluster():
+                config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+            else:
+                await config.load_kube_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+        except (ConfigException, OSError) as error:
+            raise NoClusterError(
+                f"no cluster to work with ({error}): run in a cluster, or set KUBECONFIG to a file that `kubectl get chenv` works with"
+            ) from error
+        return cls(client.ApiClient(settings))
+
+    @property
+    def configuration(self) -> client.Configuration:
+        settings: client.Configuration = self._api.configuration
+        return settings
+
+    async def authorization(self) -> str | None:
+        """The Authorization header's value now; a token from a file or a plugin is renewed by the library."""
+        headers: dict[str, str] = {}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        return next((v for k, v in headers.items() if k.lower() == "authorization"), None)
+
+    async def request(
+        self,
+        method: str,
+        path_: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+    ) -> Any:
+        """The decoded answer. Raises ClusterError."""
+        headers = {"Content-Type": content_type, "Accept": JSON, "User-Agent": "chainenv-operator"}
+        authorization = await self.authorization()
+        if authorization:
+            headers["Authorization"] = authorization
+        url = f"{self.configuration.host}{path_}" + (f"?{urlencode(query)}" if query else "")
+        try:
+            answer = await self._api.call_api(
+                method, url, header_params=headers, body=body, _request_timeout=aiohttp.ClientTimeout(TIMEOUT)
+            )
+            data: bytes = await answer.read()  # type: ignore[no-untyped-call]
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ClusterError(0, f"the API server cannot be reached: {error or type(error).__name__}") from error
+        if answer.status >= 500 or answer.status == 429:
+            raise ClusterError(answer.status, f"the API server answered {answer.status}: {_message(data)}")
+        self.last_contact = time.monotonic()
+        if answer.status >= 400:
+            raise ClusterError(answer.status, _message(data))
+        return json.loads(data)
+
+    async def close(self) -> None:
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+
+def path(*parts: str) -> str:
+    """``path("api", "v1", "namespaces", name)``: each part is escaped."""
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _message(data: bytes) -> str:
+    try:
+        return str(json.loads(data).get("message", ""))[:500]
+    except (ValueError, AttributeError):
+        return data[:200].decode(errors="replace")

@@ -1,0 +1,116 @@
+"""Kubernetes Events: what ``kubectl describe`` shows. Repeated ones are counted, not repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from ..core.status import Told
+from ..core.world import Resource
+from ..crd.types import API_VERSION, KIND
+from .cluster import MERGE_PATCH, Cluster, ClusterError, path
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "chainenv-operator"
+MOST_WAITING = 10_000
+MOST_REMEMBERED = 10_000
+
+
+class EventWriter:
+    """Implements engine.ports.Events; ``run`` writes them one after the other and gives up on one that cannot be written."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._waiting: asyncio.Queue[tuple[Resource, Told]] = asyncio.Queue(MOST_WAITING)
+        self._counts: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._instance = uuid4().hex[:8]
+
+    def emit(self, resource: Resource, told: Told) -> None:
+        level = logging.WARNING if told.warning else logging.INFO
+        log.log(level, "%s: %s", told.reason, told.message, extra={"event": str(told.reason)})
+        try:
+            self._waiting.put_nowait((resource, told))
+        except asyncio.QueueFull:
+            log.warning("too many events are waiting to be written; one was dropped")
+
+    async def run(self) -> None:
+        while True:
+            resource, told = await self._waiting.get()
+            try:
+                await self._write(resource, told)
+            except ClusterError as error:
+                log.warning("an event could not be written: %s", error.message)
+            finally:
+                self._waiting.task_done()
+
+    async def drain(self, seconds: float) -> None:
+        """Give waiting events a moment to be written before the end."""
+        try:
+            await asyncio.wait_for(self._waiting.join(), seconds)
+        except TimeoutError:
+            log.warning("%d events were not written", self._waiting.qsize())
+
+    async def _write(self, resource: Resource, told: Told) -> None:
+        name = self._name(resource, told)
+        count, first = self._counts.get(name, (0, _now()))
+        if count and await self._counted(resource.namespace, name, count + 1):
+            self._remember(name, count + 1, first)
+            return
+        await self._cluster.request(
+            "POST", path("api", "v1", "namespaces", resource.namespace, "events"), body=_event(resource, told, name)
+        )
+        self._remember(name, 1, _now())
+
+    async def _counted(self, namespace: str, name: str, count: int) -> bool:
+        body = {"count": count, "lastTimestamp": _now()}
+        try:
+            await self._cluster.request(
+                "PATCH", path("api", "v1", "namespaces", namespace, "events", name), body=body, content_type=MERGE_PATCH
+            )
+        except ClusterError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
+
+    def _remember(self, name: str, count: int, first: str) -> None:
+        self._counts[name] = (count, first)
+        self._counts.move_to_end(name)
+        if len(self._counts) > MOST_REMEMBERED:
+            self._counts.popitem(last=False)
+
+    def _name(self, resource: Resource, told: Told) -> str:
+        what = hashlib.sha256(f"{resource.uid}{told.reason}{told.message}".encode()).hexdigest()[:12]
+        return f"{resource.name[:200]}.{what}{self._instance}"
+
+
+def _event(resource: Resource, told: Told, name: str) -> dict[str, Any]:
+    now = _now()
+    return {
+        "metadata": {"name": name, "namespace": resource.namespace},
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": resource.namespace,
+            "name": resource.name,
+            "uid": resource.uid,
+            "resourceVersion": resource.resource_version,
+        },
+        "type": "Warning" if told.warning else "Normal",
+        "reason": str(told.reason),
+        "message": told.message[:1024],
+        "source": {"component": COMPONENT},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,47 @@
+"""What the kubelet and Prometheus ask: /livez, /readyz and /metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ..metrics import REGISTRY
+
+Check = Callable[[], str | None]
+"""None: all is well; else what is wrong."""
+
+
+def _probe(check: Check) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        problem = check()
+        return web.Response(text="ok\n") if problem is None else web.Response(text=f"{problem}\n", status=503)
+
+    return answer
+
+
+async def serve_probes(port: int, *, live: Check, ready: Check) -> web.AppRunner:
+    app = web.Application()
+    app.router.add_get("/livez", _probe(live))
+    app.router.add_get("/readyz", _probe(ready))
+    return await _serve(app, port)
+
+
+async def serve_metrics(port: int, refresh: Callable[[], None]) -> web.AppRunner:
+    """``refresh`` sets the gauges just before they are read."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        refresh()
+        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    return await _serve(app, port)
+
+
+async def _serve(app: web.Application, port: int) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, None, port).start()
+    return runner

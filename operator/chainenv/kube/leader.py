@@ -1,0 +1,127 @@
+"""One process acts: a Lease, held by renewing it, judged by this process's own clock.
+
+kopf's peering is not leader election (DESIGN section 6), and kubernetes.aio's elector neither gives the Lease back at
+the end nor tells a process that was stopped for a while that its time is over; hence these few lines on the Lease itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from ..engine.ports import NotLeadingError
+from .cluster import Cluster, ClusterError, path
+
+log = logging.getLogger(__name__)
+
+LEASE_NAME = "chainenv-operator"
+LEASE_SECONDS = 15
+RENEW_SECONDS = 2.0
+TRUSTED_SECONDS = 10.0
+"""After the last renewal this process trusts itself for so long: less than the others wait (LEASE_SECONDS)."""
+
+
+class Leader:
+    """``fence`` is what keeps a process that lost the Lease from acting: a monotonic clock that goes on while it is stopped."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._cluster = cluster
+        self._collection = path("apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases")
+        self._identity = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._renewed = float("-inf")
+        self._other: tuple[Any, float] = (None, 0.0)
+        self.acquired = asyncio.Event()
+
+    @property
+    def leading(self) -> bool:
+        return time.monotonic() - self._renewed < TRUSTED_SECONDS
+
+    def fence(self) -> None:
+        if not self.leading:
+            raise NotLeadingError
+
+    async def run(self) -> None:
+        """Takes the Lease when it is free and keeps it. Returns when it was lost: then the process must end."""
+        while True:
+            try:
+                await self._round()
+            except ClusterError as error:
+                log.warning("the Lease could not be renewed: %s", error.message)
+            if self.acquired.is_set() and not self.leading:
+                log.error("the Lease was lost")
+                return
+            await asyncio.sleep(RENEW_SECONDS)
+
+    async def _round(self) -> None:
+        begun = time.monotonic()
+        lease = await self._read()
+        if lease is None:
+            lease = await self._cluster.request("POST", self._collection, body=self._lease({}, 0))
+        elif self._may_take(lease["spec"]):
+            transitions = int(lease["spec"].get("leaseTransitions") or 0) + (lease["spec"].get("holderIdentity") != self._identity)
+            lease = await self._write(self._lease(lease["metadata"], transitions))
+        else:
+            return
+        self._renewed = begun
+        if not self.acquired.is_set():
+            log.info("acting: this process holds the Lease")
+            self.acquired.set()
+
+    async def release(self) -> None:
+        """At the end: whoever waits need not wait for the Lease to run out."""
+        if not self.leading:
+            return
+        try:
+            lease = await self._read()
+            if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
+                body = self._lease(lease["metadata"], int(lease["spec"].get("leaseTransitions") or 0))
+                body["spec"]["holderIdentity"] = ""
+                await self._write(body)
+        except ClusterError as error:
+            log.warning("the Lease could not be given back: %s", error.message)
+        self._renewed = float("-inf")
+
+    def _may_take(self, spec: dict[str, Any]) -> bool:
+        """Mine, free, or not renewed for its whole duration while this process watched (clocks of others do not count)."""
+        holder = spec.get("holderIdentity")
+        if holder in (self._identity, "", None):
+            return True
+        seen = (holder, spec.get("renewTime"))
+        now = time.monotonic()
+        if seen != self._other[0]:
+            self._other = (seen, now)
+            return False
+        return now - self._other[1] > float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+
+    async def _read(self) -> dict[str, Any] | None:
+        try:
+            lease: dict[str, Any] = await self._cluster.request("GET", f"{self._collection}/{LEASE_NAME}")
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+        return lease
+
+    async def _write(self, body: dict[str, Any]) -> Any:
+        return await self._cluster.request("PUT", f"{self._collection}/{LEASE_NAME}", body=body)
+
+    def _lease(self, metadata: dict[str, Any], transitions: int) -> dict[str, Any]:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": LEASE_NAME, **{k: v for k, v in metadata.items() if k == "resourceVersion"}},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": LEASE_SECONDS,
+                "renewTime": now,
+                "acquireTime": now,
+                "leaseTransitions": transitions,
+            },
+        }

@@ -1,0 +1,82 @@
+"""Complete lists: at the start, and from time to time, for what a watch that died in silence did not tell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from typing import Any
+
+from ..crd.types import GROUP, PLURAL, VERSION
+from .cluster import Cluster, ClusterError, path
+from .store import ObjectStore
+
+log = logging.getLogger(__name__)
+
+PAGE = 500
+RELIST_SECONDS = 300.0
+RETRY_SECONDS = 5.0
+
+
+class Lister:
+    """``missed`` is told how many differences a relist found."""
+
+    def __init__(self, cluster: Cluster, store: ObjectStore, namespaces: Collection[str]) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._paths = [path("apis", GROUP, VERSION, "namespaces", n, PLURAL) for n in sorted(namespaces)]
+        self._paths = self._paths or [path("apis", GROUP, VERSION, PLURAL)]
+
+    async def first(self) -> None:
+        """Waits until the resources can be listed, and says what is missing meanwhile, with the line that helps."""
+        said = ""
+        while True:
+            try:
+                await self.list_all()
+            except ClusterError as error:
+                message = f"cannot list {PLURAL}.{GROUP}: {error.message}. {_advice(error)}"
+                if message != said:
+                    log.error(message)
+                    said = message
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def list_all(self) -> int:
+        """Raises ClusterError. Returns how many differences there were to what was known."""
+        objects: list[Any] = []
+        version = 0
+        for each in self._paths:
+            version = max(version, await self._one(each, objects))
+        return self._store.replace_all(objects, version)
+
+    async def _one(self, path_: str, objects: list[Any]) -> int:
+        query = {"limit": str(PAGE)}
+        while True:
+            page = await self._cluster.request("GET", path_, query=query)
+            objects += page["items"]
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                return int(metadata.get("resourceVersion") or 0)
+            query["continue"] = metadata["continue"]
+
+    async def relist_forever(self) -> None:
+        while True:
+            await asyncio.sleep(RELIST_SECONDS)
+            try:
+                missed = await self.list_all()
+            except ClusterError as error:
+                log.warning("the periodic list failed: %s", error.message)
+                continue
+            if missed:
+                log.warning("the periodic list found %d changes that the watch had not told of", missed)
+
+
+def _advice(error: ClusterError) -> str:
+    if error.status == 404:
+        return "The CRD is not installed: kubectl apply --server-side -f crds/"
+    if error.status == 403:
+        return "The operator's role is missing or too small: kubectl apply -k deploy/kustomize/base"
+    if error.status == 401:
+        return "The credentials are not valid: check with kubectl auth whoami"
+    return "Check the cluster's address: kubectl cluster-info"

@@ -1,0 +1,208 @@
+"""The resources as last seen, and the only writer of them.
+
+Objects are kept as JSON text: a tenth of the memory of parsed ones, and parsing one takes less than a call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..core.status import to_json
+from ..core.world import Resource
+from ..crd.types import FINALIZER, GROUP, PLURAL, VERSION, ChainEnvironmentSpec, ChainEnvironmentStatus
+from ..engine.ports import Key, WriteConflictError
+from .cluster import MERGE_PATCH, Cluster, ClusterError, path
+
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+Target = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Kept:
+    version: int
+    text: bytes
+    target: Target
+    age: tuple[str, str]
+
+
+class ObjectStore:
+    """Implements engine.ports.Store. ``on_change`` is told which keys have something new to look at."""
+
+    def __init__(self, cluster: Cluster, on_change: Callable[[Key], None]) -> None:
+        self._cluster = cluster
+        self._on_change = on_change
+        self._kept: dict[Key, _Kept] = {}
+        self._by_target: defaultdict[Target, set[Key]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def known(self) -> tuple[Key, ...]:
+        return tuple(self._kept)
+
+    # -- what comes in ---------------------------------------------------------------------------------------------
+
+    def put(self, raw: Mapping[str, Any]) -> None:
+        """An object from the watch or a list. Older than, or the same as, what is known: nothing happens."""
+        key = key_of(raw)
+        version = _version(raw)
+        old = self._kept.get(key)
+        if old is not None and old.version >= version and old.age[1] == raw["metadata"]["uid"]:
+            return
+        self._keep(key, raw, version)
+        self._on_change(key)
+
+    def remove(self, key: Key) -> None:
+        """The object is gone; others that wanted its environment may be next."""
+        kept = self._kept.pop(key, None)
+        if kept is None:
+            return
+        self._forget_target(key, kept.target)
+        for other in (key, *self._by_target.get(kept.target, ())):
+            self._on_change(other)
+
+    def replace_all(self, objects: Iterable[Mapping[str, Any]], version: int) -> int:
+        """A complete list as of ``version``; returns how many differences the watch had not told of."""
+        missed, present = 0, set()
+        for raw in objects:
+            key = key_of(raw)
+            present.add(key)
+            known = self._kept.get(key)
+            missed += known is None or known.version < _version(raw)
+            self.put(raw)
+        for key in [k for k, kept in self._kept.items() if k not in present and kept.version <= version]:
+            missed += 1
+            self.remove(key)
+        return missed
+
+    def _keep(self, key: Key, raw: Mapping[str, Any], version: int) -> None:
+        spec, meta = raw.get("spec") or {}, raw["metadata"]
+        target = (str(spec.get("chainID", "")), str(spec.get("environmentName") or key.name))
+        old = self._kept.get(key)
+        if old is not None and old.target != target:
+            self._forget_target(key, old.target)
+        self._by_target[target].add(key)
+        age = (str(meta.get("creationTimestamp", "")), str(meta.get("uid", "")))
+        self._kept[key] = _Kept(version, json.dumps(_trimmed(raw), separators=(",", ":")).encode(), target, age)
+
+    def _forget_target(self, key: Key, target: Target) -> None:
+        self._by_target[target].discard(key)
+        if not self._by_target[target]:
+            del self._by_target[target]
+
+    # -- engine.ports.Store ----------------------------------------------------------------------------------------
+
+    def get(self, key: Key) -> Resource | None:
+        kept = self._kept.get(key)
+        return None if kept is None else _resource(json.loads(kept.text))
+
+    def owner_of(self, resource: Resource) -> Resource | None:
+        mine = self._kept[Key(resource.namespace, resource.name)]
+        oldest = min(self._by_target[mine.target], key=lambda k: self._kept[k].age)
+        return None if self._kept[oldest].age >= mine.age else self.get(oldest)
+
+    async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "ChainEnvironment",
+            "metadata": {
+                "name": resource.name,
+                "namespace": resource.namespace,
+                "uid": resource.uid,
+                "resourceVersion": resource.resource_version,
+            },
+            "spec": json.loads(self._kept[Key(resource.namespace, resource.name)].text)["spec"],
+            "status": to_json(status),
+        }
+        return await self._write(resource, "PUT", "status", body=body)
+
+    async def set_finalizer(self, resource: Resource, present: bool) -> Resource:
+        others = [f for f in resource.finalizers if f != FINALIZER]
+        metadata = {"resourceVersion": resource.resource_version, "finalizers": [*others, FINALIZER] if present else others}
+        return await self._write(resource, "PATCH", body={"metadata": metadata}, content_type=MERGE_PATCH)
+
+    async def _write(self, resource: Resource, method: str, *more: str, **call: Any) -> Resource:
+        """Raises WriteConflictError with the newer object in the store; other refusals are ClusterError."""
+        key = Key(resource.namespace, resource.name)
+        try:
+            raw = await self._cluster.request(method, object_path(key, *more), **call)
+        except ClusterError as error:
+            if error.status not in (404, 409):
+                raise
+            await self._refresh(key)
+            raise WriteConflictError(str(key)) from error
+        if raw["metadata"].get("deletionTimestamp") and not raw["metadata"].get("finalizers"):
+            self.remove(key)
+        else:
+            self._keep(key, raw, _version(raw))
+        return _resource(raw)
+
+    async def _refresh(self, key: Key) -> None:
+        try:
+            self.put(await self._cluster.request("GET", object_path(key)))
+        except ClusterError as error:
+            if error.status != 404:
+                raise
+            self.remove(key)
+
+
+def object_path(key: Key, *more: str) -> str:
+    return path("apis", GROUP, VERSION, "namespaces", key.namespace, PLURAL, key.name, *more)
+
+
+def key_of(raw: Mapping[str, Any]) -> Key:
+    return Key(raw["metadata"]["namespace"], raw["metadata"]["name"])
+
+
+def _version(raw: Mapping[str, Any]) -> int:
+    """resourceVersions of one resource type can be compared as numbers (Kubernetes API concepts, "Resource versions")."""
+    text = str(raw["metadata"].get("resourceVersion", "0"))
+    return int(text) if text.isdigit() else 0
+
+
+def _trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    meta = {k: v for k, v in raw["metadata"].items() if k not in ("managedFields", "labels")}
+    if "annotations" in meta:
+        meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _LAST_APPLIED}
+    return {"metadata": meta, "spec": raw.get("spec") or {}, "status": raw.get("status") or {}}
+
+
+def _resource(raw: Mapping[str, Any]) -> Resource:
+    """Tolerant: a spec that cannot be read is named in ``invalid``; a status that cannot be read counts as none."""
+    meta = raw["metadata"]
+    invalid = None
+    try:
+        spec = ChainEnvironmentSpec.model_validate(raw.get("spec") or {})
+    except ValidationError as error:
+        invalid = "; ".join(f"spec.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+        spec = ChainEnvironmentSpec.model_construct(chain_id=str((raw.get("spec") or {}).get("chainID", "")))
+    return Resource(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        generation=int(meta.get("generation", 1)),
+        resource_version=str(meta.get("resourceVersion", "")),
+        created_at=datetime.fromisoformat(meta["creationTimestamp"]),
+        spec=spec,
+        status=_status(raw.get("status") or {}),
+        annotations=meta.get("annotations") or {},
+        finalizers=tuple(meta.get("finalizers") or ()),
+        deleting="deletionTimestamp" in meta,
+        invalid=invalid,
+    )
+
+
+def _status(raw: Mapping[str, Any]) -> ChainEnvironmentStatus:
+    """What can be read of it: one broken part must not take the journal with it."""
+    try:
+        return ChainEnvironmentStatus.model_validate(raw)
+    except ValidationError as error:
+        broken = {str(e["loc"][0]) for e in error.errors()}
+        return ChainEnvironmentStatus.model_validate({k: v for k, v in raw.items() if k not in broken})
