@@ -1,0 +1,157 @@
+"""The public answers, in the new shape, the old one, or both at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from chainenv_sandbox.baseten.catalogue import CATALOGUE, DEFAULT_INSTANCE_TYPE
+from chainenv_sandbox.baseten.errors import JsonObject
+from chainenv_sandbox.baseten.model import (
+    DEFAULT_AUTOSCALING,
+    DEFAULT_ROLLING_CONFIG,
+    Autoscaling,
+    Chain,
+    Chainlet,
+    Deployment,
+    Environment,
+)
+from chainenv_sandbox.baseten.options import Options
+
+_NEW_AUTOSCALING = ("target_in_flight_tokens", "max_scale_down_rate")
+_RUNS = frozenset({"ACTIVE", "UPDATING"})
+
+
+def moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def chain(one: Chain) -> JsonObject:
+    return {
+        "id": one.id,
+        "created_at": moment(one.created_at),
+        "name": one.name,
+        "deployments_count": len(one.deployments),
+        "team_name": "Sandbox",
+    }
+
+
+def autoscaling(values: Autoscaling, options: Options) -> JsonObject:
+    dropped = _NEW_AUTOSCALING if options.wire_shape == "old" else ()
+    return {name: value for name, value in values.items() if name not in dropped}
+
+
+def promotion(values: Mapping[str, Any], options: Options) -> JsonObject:
+    result = dict(values)
+    config = result["rolling_deploy_config"]
+    if options.wire_shape != "new":
+        cleanup = result["promotion_cleanup_strategy"]
+        config = {**(config or DEFAULT_ROLLING_CONFIG), "promotion_cleanup_strategy": cleanup}
+    if options.wire_shape == "old":
+        del result["promotion_cleanup_strategy"]
+        config.pop("replica_overhead_percent")
+    return {**result, "rolling_deploy_config": config}
+
+
+def chainlet_settings(environment: Environment, options: Options) -> list[JsonObject]:
+    return [
+        {
+            "chainlet_name": name,
+            "autoscaling_settings": autoscaling(one.autoscaling, options) if environment.activated else None,
+            "instance_type": CATALOGUE[one.instance_type].as_json(),
+        }
+        for name, one in environment.chainlets.items()
+    ]
+
+
+def environment(one: Environment, options: Options, now: float) -> JsonObject:
+    result = {
+        "name": one.name,
+        "created_at": moment(one.created_at),
+        "chain_id": one.chain_id,
+        "promotion_settings": promotion(one.promotion, options),
+        "chainlet_settings": chainlet_settings(one, options),
+        "current_deployment": one.current and deployment(one.current, options, now),
+    }
+    if options.wire_shape != "old":
+        result["candidate_deployment"] = one.candidate and deployment(one.candidate, options, now)
+    return result
+
+
+def deployment(one: Deployment, options: Options, now: float) -> JsonObject:
+    count = len(one.chainlets)
+    return {
+        "id": one.id,
+        "created_at": moment(one.created_at),
+        "chain_id": one.chain_id,
+        "environment": one.environment,
+        "chainlets": [_chainlet(each, one, (index + 1) / count, options, now) for index, each in enumerate(one.chainlets)],
+        "status": one.status(now),
+    }
+
+
+def _chainlet(one: Chainlet, parent: Deployment, share: float, options: Options, now: float) -> JsonObject:
+    status = chainlet_status(one, parent, share, now)
+    return {
+        "id": one.id,
+        "name": one.name,
+        "autoscaling_settings": autoscaling(one.autoscaling, options) if parent.activated(now) else None,
+        "instance_type_name": CATALOGUE[one.instance_type].name,
+        "active_replica_count": replicas(one, parent, status, options, now),
+        "status": status,
+    }
+
+
+def chainlet_status(one: Chainlet, parent: Deployment, share: float, now: float) -> str:
+    """Chainlets load one after the other, each by its share of the loading time; the last one makes the deployment ACTIVE."""
+    if one.forced_status is not None:
+        return one.forced_status
+    status = parent.status(now)
+    begin, end = parent.timeline.span(now)
+    if status == "LOADING_MODEL" and end != float("inf") and parent.status(end) == "ACTIVE" and now >= begin + (end - begin) * share:
+        return "ACTIVE"
+    return status
+
+
+def replicas(one: Chainlet, parent: Deployment, status: str, options: Options, now: float) -> int:
+    if one.forced_replicas is not None:
+        return one.forced_replicas
+    if status not in _RUNS:
+        return 0
+    wanted = max(1, one.autoscaling["min_replica"] or 0)
+    if not options.replica_seconds or parent.status(now) not in _RUNS:
+        return wanted if parent.status(now) in _RUNS else 1
+    begin, _ = parent.timeline.span(now)
+    return min(wanted, 1 + int((now - begin) / options.replica_seconds))
+
+
+def listed_environment(one: Environment, options: Options, now: float) -> JsonObject:
+    """The list endpoint is published with the shape of a model's environment; it says little about a chain's."""
+    return {
+        "name": one.name,
+        "created_at": moment(one.created_at),
+        "model_id": one.chain_id,
+        "current_deployment": one.current and _listed_deployment(one.current, options, now),
+        "candidate_deployment": one.candidate and _listed_deployment(one.candidate, options, now),
+        "in_progress_promotion": one.candidate and {"status": "RELEASING", "percent_traffic_to_new_version": 0},
+        "autoscaling_settings": autoscaling(DEFAULT_AUTOSCALING, options),
+        "promotion_settings": promotion(one.promotion, options),
+        "instance_type": CATALOGUE[DEFAULT_INSTANCE_TYPE].as_json(),
+    }
+
+
+def _listed_deployment(one: Deployment, options: Options, now: float) -> JsonObject:
+    return {
+        "id": one.id,
+        "created_at": moment(one.created_at),
+        "name": one.id,
+        "model_id": one.chain_id,
+        "is_production": one.environment == "production",
+        "is_development": False,
+        "status": one.status(now),
+        "active_replica_count": 0,
+        "autoscaling_settings": autoscaling(DEFAULT_AUTOSCALING, options) if one.activated(now) else None,
+        "instance_type_name": None,
+        "environment": one.environment,
+    }

@@ -1,0 +1,115 @@
+"""The archive of control plane binaries that kubernetes-sigs/controller-tools publishes for envtest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import yaml
+
+from chainenv_sandbox.controlplane import versions
+from chainenv_sandbox.controlplane.assets import KUBECTL, SERVERS, BinariesError, UnavailableError, placed, this_platform
+from chainenv_sandbox.controlplane.progress import progress, say
+
+INDEX_URL = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml"
+TIMEOUT = httpx.Timeout(30, connect=3)
+
+
+@dataclass(frozen=True)
+class Archive:
+    name: str
+    url: str
+    sha512: str
+
+
+def install(store: Path, index_url: str) -> None:
+    """Puts the three binaries into `store`. Raises UnavailableError, and BinariesError when the archive is not what the index says."""
+    say(f"looking for a published envtest archive of Kubernetes v{versions.MAJOR}.{versions.MINOR} ({index_url})")
+    with _transport_errors(), httpx.Client(timeout=TIMEOUT, follow_redirects=True) as client:
+        archive = _choose(_index(client, index_url))
+        with tempfile.TemporaryFile() as file:
+            _download(client, archive, file)
+            _unpack(archive, file, store)
+
+
+@contextmanager
+def _transport_errors() -> Iterator[None]:
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise UnavailableError(str(error) or type(error).__name__) from error
+
+
+def _index(client: httpx.Client, url: str) -> dict[str, Any]:
+    response = client.get(url)
+    response.raise_for_status()
+    try:
+        releases = yaml.safe_load(response.text)["releases"]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UnavailableError(f"{url} is not an index of envtest releases") from error
+    if not isinstance(releases, dict):
+        raise UnavailableError(f"{url} is not an index of envtest releases")
+    return releases
+
+
+def _choose(releases: dict[str, Any]) -> Archive:
+    """The newest patch of the wanted minor that has an archive for this platform. Pre-releases do not count."""
+    wanted = re.compile(rf"v{versions.MAJOR}\.{versions.MINOR}\.(\d+)")
+    patches = sorted(((int(match[1]), version) for version in releases if (match := wanted.fullmatch(str(version)))), reverse=True)
+    for _, version in patches:
+        name = f"envtest-{version}-{this_platform()}.tar.gz"
+        entry = releases[version].get(name)
+        if entry:
+            return Archive(name, entry["selfLink"], entry["hash"])
+    raise UnavailableError(f"no archive of Kubernetes v{versions.MAJOR}.{versions.MINOR} for {this_platform()} is published")
+
+
+def _download(client: httpx.Client, archive: Archive, file: IO[bytes]) -> None:
+    digest = hashlib.sha512()
+    with client.stream("GET", archive.url) as response, progress(f"downloading {archive.name}", "about 80 MB, seconds") as running:
+        response.raise_for_status()
+        for chunk in response.iter_bytes():
+            file.write(chunk)
+            digest.update(chunk)
+            running.update(f"{file.tell() / 1e6:.0f} MB")
+    if digest.hexdigest() != archive.sha512:
+        raise BinariesError(
+            f"{archive.url} does not have the checksum of the index, so it was not unpacked\n"
+            f"  sha512 wanted: {archive.sha512}\n  sha512 got:    {digest.hexdigest()}\n"
+            "Try again; if it stays so, something between here and there changes the file. "
+            "KUBEBUILDER_ASSETS=<directory with etcd and kube-apiserver> goes without it."
+        )
+
+
+def _unpack(archive: Archive, file: IO[bytes], store: Path) -> None:
+    """Only the files wanted, under their bare names: paths within the archive are never followed."""
+    file.seek(0)
+    missing = {*SERVERS, KUBECTL}
+    try:
+        with tarfile.open(fileobj=file, mode="r:gz") as members:
+            for member in members:
+                name = Path(member.name).name
+                if member.isfile() and name in missing:
+                    _write(members.extractfile(member), store / name)
+                    missing.discard(name)
+    except tarfile.TarError as error:
+        raise UnavailableError(f"{archive.name} cannot be unpacked: {error}") from error
+    if missing:
+        raise UnavailableError(f"{archive.name} lacks {', '.join(sorted(missing))}")
+
+
+def _write(source: IO[bytes] | None, target: Path) -> None:
+    assert source is not None  # only for members that are no files
+    with placed(target) as temporary:
+        with temporary.open("wb") as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+        temporary.chmod(0o755)

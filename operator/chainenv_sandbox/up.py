@@ -1,0 +1,128 @@
+"""`chainenv-sandbox up`: everything in the foreground, until a signal."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from chainenv_sandbox.controlplane import ControlPlane, ensure_kubectl
+from chainenv_sandbox.controlplane.access import write_private
+from chainenv_sandbox.controlplane.kubectl import require_success, run_kubectl
+from chainenv_sandbox.controlplane.progress import say
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CHECK_SECONDS = 0.5
+SIMULATOR_KEY = "sandbox-key"
+
+
+@dataclass(frozen=True)
+class Options:
+    kubeconfig: Path | None
+    """Of a cluster that is already there."""
+    write_kubeconfig: Path
+    baseten: bool = True
+    baseten_port: int = 0
+    crds: Path | None = None
+    audit: bool = False
+
+
+def run(options: Options) -> None:
+    """Returns on SIGINT, SIGTERM or SIGHUP, when all has been stopped. Raises when etcd or kube-apiserver ends by itself."""
+    try:
+        with interrupted_by_signals(), ExitStack() as stack:
+            plane = None if options.kubeconfig else _control_plane(stack, options)
+            kubeconfig = (options.kubeconfig or options.write_kubeconfig).absolute()
+            _apply_crds(options, plane, kubeconfig)
+            variables = {"KUBECONFIG": str(kubeconfig)}
+            if options.baseten:
+                variables |= _simulator(stack, options.baseten_port)
+            _announce(variables, plane)
+            while True:
+                if plane:
+                    plane.require_alive()
+                time.sleep(CHECK_SECONDS)
+    except KeyboardInterrupt:
+        say("stopped")
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Each of the signals raises KeyboardInterrupt, once: the clean-up that follows is not disturbed by a second one."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    # What is ignored already stays so: that is how nohup works.
+    before = {number: handler for number in STOPPING if (handler := signal.getsignal(number)) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _control_plane(stack: ExitStack, options: Options) -> ControlPlane:
+    started = time.monotonic()
+    plane = stack.enter_context(ControlPlane.start(audit=options.audit))
+    target, text = options.write_kubeconfig.absolute(), plane.kubeconfig.read_text()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_private(target, text)
+    stack.callback(_remove, target, text)
+    say(f"etcd and kube-apiserver serve at {plane.url} after {time.monotonic() - started:.1f} s")
+    return plane
+
+
+def _remove(kubeconfig: Path, text: str) -> None:
+    """Unless somebody else, such as a second sandbox, has written it since."""
+    if kubeconfig.exists() and kubeconfig.read_text() == text:
+        kubeconfig.unlink()
+
+
+def _apply_crds(options: Options, plane: ControlPlane | None, kubeconfig: Path) -> None:
+    directory = options.crds or (crds_of_checkout() if plane else None)
+    files = sorted(directory.glob("*.yaml")) if directory else []
+    if not files:
+        return
+    say(f"applying {', '.join(file.name for file in files)}")
+    program = plane.kubectl_program if plane else ensure_kubectl()
+    named = [f"--filename={file}" for file in files]
+    require_success(run_kubectl(program, "apply", "--server-side", *named, kubeconfig=kubeconfig))
+    require_success(run_kubectl(program, "wait", "--for=condition=Established", "--timeout=30s", *named, kubeconfig=kubeconfig))
+
+
+def crds_of_checkout() -> Path | None:
+    operator = Path(__file__).resolve().parents[1]
+    checkout = operator.parent
+    return checkout / "crds" if operator.name == "operator" and (checkout / "crds").is_dir() else None
+
+
+def _simulator(stack: ExitStack, port: int) -> dict[str, str]:
+    from chainenv_sandbox.baseten.process import start_simulator
+
+    simulator = stack.enter_context(start_simulator(keys={"default": SIMULATOR_KEY}, port=port))
+    say(f"the Baseten simulator serves at {simulator.base_url}")
+    return {"BASETEN_BASE_URL": simulator.base_url, "BASETEN_API_KEY": SIMULATOR_KEY}
+
+
+def _announce(variables: dict[str, str], plane: ControlPlane | None) -> None:
+    """On stdout, and fit to be sourced by a shell."""
+    for name, value in variables.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+    if plane and plane.audit_log:
+        click.echo(f"# audit log: {plane.audit_log}")
+    click.echo("# In another terminal, with the lines above:")
+    click.echo("#   chainenv run                     the operator, against this sandbox")
+    click.echo("#   kubectl get chainenvironments -A")
+    click.echo("# Ctrl-C stops everything.")
