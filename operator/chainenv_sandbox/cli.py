@@ -20,7 +20,10 @@ KUBECONFIG = Path(".sandbox/kubeconfig")
 class Group(click.Group):
     """Imports the commands of other parts only when they are asked for, and says expected errors without a traceback."""
 
-    elsewhere: ClassVar[dict[str, str]] = {"baseten": "chainenv_sandbox.baseten.cli:baseten"}
+    elsewhere: ClassVar[dict[str, str]] = {
+        "baseten": "chainenv_sandbox.baseten.cli:baseten",
+        "demo": "chainenv_sandbox.demo:demo",
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self.elsewhere})

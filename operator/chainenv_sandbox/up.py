@@ -91,7 +91,8 @@ def _remove(kubeconfig: Path, text: str) -> None:
 
 
 def _apply_crds(options: Options, plane: ControlPlane | None, kubeconfig: Path) -> None:
-    directory = options.crds or (crds_of_checkout() if plane else None)
+    root = checkout()
+    directory = options.crds or (root / "crds" if root and plane else None)
     files = sorted(directory.glob("*.yaml")) if directory else []
     if not files:
         return
@@ -102,10 +103,10 @@ def _apply_crds(options: Options, plane: ControlPlane | None, kubeconfig: Path) 
     require_success(run_kubectl(program, "wait", "--for=condition=Established", "--timeout=30s", *named, kubeconfig=kubeconfig))
 
 
-def crds_of_checkout() -> Path | None:
+def checkout() -> Path | None:
+    """The root of the source tree that this file lies in; None when installed from a wheel."""
     operator = Path(__file__).resolve().parents[1]
-    checkout = operator.parent
-    return checkout / "crds" if operator.name == "operator" and (checkout / "crds").is_dir() else None
+    return operator.parent if operator.name == "operator" and (operator.parent / "crds").is_dir() else None
 
 
 def _simulator(stack: ExitStack, port: int) -> dict[str, str]:

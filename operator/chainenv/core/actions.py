@@ -12,13 +12,18 @@ from .world import Settings
 
 
 class Operation(StrEnum):
-    """Kinds of journal entries; each kind has at most one entry (Deactivate: one a deployment), so the journal is bounded."""
+    """Kinds of journal entries; each kind has at most one entry (Deactivate: one a deployment), so the journal is bounded.
+
+    PROMOTE is a promotion under way, refused or failed; PROMOTED is the last one that was done with, so that each
+    deploymentID is promoted once.
+    """
 
     CREATE = "CreateEnvironment"
     PROMOTION_SETTINGS = "UpdatePromotionSettings"
     AUTOSCALING = "UpdateAutoscaling"
     INSTANCE_TYPES = "UpdateInstanceTypes"
     PROMOTE = "Promote"
+    PROMOTED = "Promoted"
     DEACTIVATE = "Deactivate"
 
 
@@ -27,13 +32,14 @@ ROLLOUTS = (Operation.INSTANCE_TYPES, Operation.PROMOTE)
 
 
 class Outcome(StrEnum):
-    """What came of a call. FAILED: accepted, but the rollout it started did not succeed."""
+    """What came of a call. FAILED: accepted, but the rollout it started did not succeed. LOST: no answer, and no effect to be seen."""
 
     ACCEPTED = "Accepted"
     REFUSED = "Refused"
     NOT_FOUND = "NotFound"
     FORBIDDEN = "Forbidden"
     FAILED = "Failed"
+    LOST = "Lost"
 
 
 REFUSALS = (Outcome.REFUSED, Outcome.NOT_FOUND, Outcome.FORBIDDEN)
@@ -115,6 +121,7 @@ class Plan:
     drift: tuple[Drift, ...] = ()
     journal: tuple[JournalEntry, ...] = ()
     adopted: bool = False
+    ours: bool = False
     missing: bool = False
     release: bool = False
 

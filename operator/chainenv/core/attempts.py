@@ -42,7 +42,7 @@ def verdict(
         return Verdict.WAIT
     if entry.outcome in REFUSALS:
         return _refused(world, draft, entry)
-    if world.since(entry.finished_at).total_seconds() < patience and entry.outcome != Outcome.FAILED:
+    if world.since(entry.finished_at).total_seconds() < patience and entry.outcome == Outcome.ACCEPTED:
         draft.note(Severity.WAITING, Reason.CORRECTING, f"sent at {clock(entry)}, waiting until Baseten shows it: {listed(differences)}")
         return Verdict.WAIT
     if _another_try(world, entry):
@@ -72,10 +72,11 @@ def _afresh(world: World, entry: JournalEntry) -> bool:
 
 def _given_up(entry: JournalEntry, differences: tuple[Drift, ...]) -> str:
     times = "once" if entry.attempts == 1 else f"{entry.attempts} times"
+    effect = f"but Baseten shows something else: {listed(differences)}" if differences else "without effect"
+    if entry.outcome == Outcome.LOST:
+        effect = f"without an answer, {effect}"
     again = "on the annotation reconcile-requested-at" if entry.deployment_id else "an hour after the last one"
-    return (
-        f"sent {times}, but Baseten shows something else: {listed(differences)}. Change the spec to what Baseten allows; next try {again}"
-    )
+    return f"sent {times}, {effect}. Change the spec to what Baseten allows; next try {again}"
 
 
 def _refused(world: World, draft: Draft, entry: JournalEntry) -> Verdict:
@@ -87,14 +88,15 @@ def _refused(world: World, draft: Draft, entry: JournalEntry) -> Verdict:
 
 def refusal(entry: JournalEntry) -> Finding:
     """What a refused call means for people."""
+    said = (entry.message or "").rstrip(".")
     spoken = _SPOKEN.get(entry.operation, "deactivate the deployment")
     if entry.operation == Operation.PROMOTE and entry.outcome == Outcome.NOT_FOUND:
-        message = f"Baseten does not find deployment {entry.target} to promote: {entry.message}. Correct deploymentID; next try in an hour"
+        message = f"Baseten does not find deployment {entry.target} to promote: {said}. Correct deploymentID; next try in an hour"
         return Finding(Severity.BLOCKED, Reason.DEPLOYMENT_NOT_FOUND, message)
     if entry.outcome == Outcome.FORBIDDEN:
-        message = f"the API key may read but not {spoken}: {entry.message}. Use a key that may, or managementPolicy Observe"
+        message = f"the API key may read but not {spoken}: {said}. Use a key that may, or managementPolicy Observe"
         return Finding(Severity.STALLED, Reason.FORBIDDEN, message)
-    message = f"Baseten refused to {spoken}: {entry.message}. Correct the spec; next try in an hour"
+    message = f"Baseten refused to {spoken}: {said}. Correct the spec; next try in an hour"
     return Finding(Severity.STALLED, Reason.REFUSED, message)
 
 
@@ -108,7 +110,14 @@ _SPOKEN = {
 
 
 def begin(
-    world: World, operation: str, hashed: str, last: JournalEntry | None, *, known: tuple[str, ...] = (), target: str | None = None
+    world: World,
+    operation: str,
+    hashed: str,
+    last: JournalEntry | None,
+    *,
+    known: tuple[str, ...] = (),
+    target: str | None = None,
+    values: tuple[str, ...] = (),
 ) -> JournalEntry:
     """The entry of a call about to be made."""
     again = last is not None and last.hash == hashed and not world.forced and not _afresh(world, last)
@@ -120,6 +129,7 @@ def begin(
         attempts=last.attempts + 1 if again and last else 1,
         known_deployments=known,
         target=target,
+        values=values,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from .actions import REFUSALS, Deactivate, Draft, Operation, Plan, Severity
-from .attempts import Verdict, begin, verdict
+from dataclasses import replace
+
+from ..crd.types import JournalEntry
+from .actions import REFUSALS, Deactivate, Draft, Operation, Outcome, Plan, Severity
+from .attempts import MOST_ATTEMPTS, Verdict, begin, clock, unsettled, verdict
 from .reasons import Reason
 from .words import names
 from .world import FAILED, OFF, Deployment, Environment, World, digest
-
-ABANDON_HINT = "kubectl annotate chenv {name} chains.baseten.co/abandon=true lets the resource go without it"
 
 
 def keeps_finalizer(deletion_policy: str, management_policy: str) -> bool:
@@ -20,13 +21,13 @@ def plan_deletion(world: World) -> Plan:
     """Deactivate current and candidate, wait for INACTIVE or 404, release. Nothing that was never ours is touched."""
     draft = Draft({e.operation: e for e in world.journal})
     desired = world.desired
-    if not keeps_finalizer(desired.deletion, desired.management) or not world.known:
+    if not keeps_finalizer(desired.deletion, desired.management) or not world.ours:
         return draft.done(release=True)
     if world.environment is None:
         return _gone(world, draft)
-    on = [d for d in world.environment.deployments if d.status not in OFF]
+    on = [d for d in world.environment.deployments if d.status not in OFF and not _given_up(world, d)]
     if not on:
-        return draft.done(release=True)
+        return _last_look(draft)
     busy = _busy(world.environment) if desired.deletion == "DeactivateWhenIdle" else []
     if busy:
         draft.note(Severity.WAITING, Reason.WAITING_FOR_IDLE, _waiting_for(busy))
@@ -48,14 +49,24 @@ def _gone(world: World, draft: Draft) -> Plan:
     return draft.done(missing=True)
 
 
+def _last_look(draft: Draft) -> Plan:
+    """What was started and does not show yet must not go on running unseen."""
+    coming = [entry for entry in draft.journal.values() if unsettled(entry)]
+    if not coming:
+        return draft.done(release=True)
+    message = f"being deleted; waits for what {coming[0].operation} of {clock(coming[0])} started"
+    draft.note(Severity.WAITING, Reason.DELETING, message)
+    return draft.done()
+
+
 def _busy(environment: Environment) -> list[str]:
-    running = {
-        c.name: f"{c.name} has {c.active_replicas} replicas" for d in environment.deployments for c in d.chainlets if c.active_replicas
-    }
+    chainlets = [c for d in environment.deployments for c in d.chainlets]
+    running = {c.name: f"{c.name} has {c.active_replicas} replicas" for c in chainlets if c.active_replicas}
+    settings = [(c.name, c.autoscaling) for c in chainlets] + [(c.name, c.autoscaling) for c in environment.chainlets]
     kept = {
-        c.name: f"{c.name} has minReplica {c.autoscaling['min_replica']}"
-        for c in environment.chainlets
-        if c.autoscaling and int(c.autoscaling.get("min_replica", 0)) > 0
+        name: f"{name} has minReplica {autoscaling['min_replica']}"
+        for name, autoscaling in settings
+        if autoscaling and int(autoscaling.get("min_replica", 0)) > 0
     }
     return list({**kept, **running}.values())
 
@@ -64,19 +75,37 @@ def _waiting_for(busy: list[str]) -> str:
     return f"being deleted; waits until no chainlet has replicas or a minReplica above 0: {names(busy)}. Or set deletionPolicy to Retain"
 
 
+def _entry(world: World, deployment: Deployment) -> JournalEntry | None:
+    return world.entry(f"{Operation.DEACTIVATE}/{deployment.id}")
+
+
+def _given_up(world: World, deployment: Deployment) -> bool:
+    """404 is as good as INACTIVE; one that failed for good has nothing running, and may never become INACTIVE."""
+    entry = _entry(world, deployment)
+    if entry is None:
+        return False
+    over = entry.outcome in REFUSALS or entry.attempts >= MOST_ATTEMPTS
+    return entry.outcome == Outcome.NOT_FOUND or (over and deployment.status in FAILED)
+
+
+def _refused_long_ago(world: World, entry: JournalEntry | None) -> bool:
+    """Perhaps refused only because the deployment was busy: it costs money, so it is not left on for an hour."""
+    if entry is None or entry.outcome not in REFUSALS or entry.finished_at is None:
+        return False
+    return world.since(entry.finished_at).total_seconds() >= world.timing.settle
+
+
 def _deactivate(world: World, draft: Draft, deployment: Deployment) -> None:
     if deployment.status == "DEACTIVATING":
         draft.note(Severity.WAITING, Reason.DELETING, f"being deleted; deployment {deployment.id} is DEACTIVATING")
         return
-    operation = f"{Operation.DEACTIVATE}/{deployment.id}"
-    entry = draft.journal.get(operation)
+    entry, judged = _entry(world, deployment), Draft({})
     hashed = digest(deployment.id)
-    if entry is not None and entry.outcome in REFUSALS and deployment.status in FAILED:
-        return
-    said = verdict(world, draft, entry, hashed, patience=world.timing.resend)
-    if said is Verdict.SEND:
+    said = verdict(world, judged, entry, hashed, patience=world.timing.resend)
+    if said is Verdict.SEND or _refused_long_ago(world, entry):
+        operation = f"{Operation.DEACTIVATE}/{deployment.id}"
         draft.act(Deactivate(deployment.id), begin(world, operation, hashed, entry, target=deployment.id))
     elif said is Verdict.WAIT:
-        draft.note(
-            Severity.WAITING, Reason.DELETING, f"being deleted; waits until deployment {deployment.id} ({deployment.status}) is INACTIVE"
-        )
+        draft.note(Severity.WAITING, Reason.DELETING, f"being deleted; deployment {deployment.id} is {deployment.status}, wanted INACTIVE")
+    else:
+        draft.findings += [replace(f, message=f"being deleted; deployment {deployment.id}: {f.message}") for f in judged.findings]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..crd.types import Drift, JournalEntry
 from .actions import (
     REFUSALS,
+    ROLLOUTS,
     CreateEnvironment,
     Draft,
     Operation,
@@ -21,8 +22,9 @@ from .actions import (
 )
 from .attempts import Verdict, begin, clock, unsettled, verdict
 from .reasons import Reason
+from .recover import as_values, promoted, shown_types, types_match, wanted_types
 from .words import camel, listed, names, shown
-from .world import CLEANUP, ROLLING, SURGE, UNAVAILABLE, Environment, Settings, Value, World, digest
+from .world import CLEANUP, ROLLING, SURGE, UNAVAILABLE, Environment, Settings, Value, World, digest, in_progress
 
 PRODUCTION = "production"
 
@@ -32,16 +34,19 @@ def plan(world: World) -> Plan:
     draft = Draft({e.operation: e for e in world.journal})
     if world.environment is None:
         return _absent(world, draft)
-    created = draft.journal.pop(Operation.CREATE, None)
-    ours = world.known or (created is not None and created.outcome not in REFUSALS)
+    draft.journal.pop(Operation.CREATE, None)
     observing = world.desired.management == "Observe"
-    if not ours and not observing and world.desired.adoption == "Fail":
+    if not world.ours and not observing and world.desired.adoption == "Fail":
         return _exists(world, draft)
-    for rule in (_promotion_settings, _autoscaling, _instance_types, _promotion, _unknown_chainlets):
-        rule(world, world.environment, draft)
     if observing:
-        return _observed_only(draft)
-    return draft.done(adopted=not ours)
+        return _observed_only(world, world.environment)
+    _apply_rules(world, world.environment, draft)
+    return draft.done(adopted=not world.ours, ours=True)
+
+
+def _apply_rules(world: World, environment: Environment, draft: Draft) -> None:
+    for rule in (_promotion_settings, _autoscaling, _rollouts_before, _instance_types, _promotion, _unknown_chainlets):
+        rule(world, environment, draft)
 
 
 # -- the environment as a whole ------------------------------------------------------------------------------------
@@ -62,7 +67,7 @@ def _absent(world: World, draft: Draft) -> Plan:
     where = f"environment {desired.environment} of chain {desired.chain_id}"
     if world.chain_missing:
         draft.note(Severity.STALLED, Reason.CHAIN_NOT_FOUND, _no_chain(desired.chain_id))
-        return draft.done(missing=world.known)
+        return draft.done()
     if world.known and _still_doubted(world):
         draft.note(
             Severity.WAITING,
@@ -72,14 +77,14 @@ def _absent(world: World, draft: Draft) -> Plan:
         return draft.done(missing=True)
     if desired.management == "Observe":
         draft.note(Severity.BLOCKED, Reason.WOULD_CREATE, f"{where} does not exist; managementPolicy Observe does not create it")
-        return draft.done(missing=world.known)
+        return draft.done()
     if desired.environment == PRODUCTION:
         draft.note(
             Severity.STALLED, Reason.CHAIN_NOT_FOUND, f"every chain has production, but it is not found: {_no_chain(desired.chain_id)}"
         )
-        return draft.done(missing=world.known)
+        return draft.done()
     _create(world, draft)
-    return draft.done(missing=world.known)
+    return draft.done(ours=True)
 
 
 def _no_chain(chain_id: str) -> str:
@@ -91,24 +96,29 @@ def _still_doubted(world: World) -> bool:
 
 
 def _create(world: World, draft: Draft) -> None:
+    if world.known:  # what was done in the environment that is gone does not count for the new one
+        draft.journal = {op: e for op, e in draft.journal.items() if op == Operation.CREATE}
     chainlets = [c for c in world.desired.chainlets if world.chain_chainlets is None or c.name in world.chain_chainlets]
     unknown = [c.name for c in world.desired.chainlets if c not in chainlets]
     wanted = tuple((c.name, c.instance_type_id, c.autoscaling) for c in chainlets)
-    call = CreateEnvironment(world.desired.promotion, wanted, recreated=world.known, cleanup_inside=world.desired.cleanup_inside)
+    promotion = _with_rolling_pair(world.desired.promotion, world.desired.promotion, {}, world.desired.cleanup_inside)
+    call = CreateEnvironment(promotion, wanted, recreated=world.known, cleanup_inside=world.desired.cleanup_inside)
     hashed = digest([dict(call.promotion), sorted([n, t, dict(s)] for n, t, s in wanted)])
-    entry = _create_intent(world, draft)
-    if verdict(world, draft, entry, hashed) is Verdict.SEND:
+    entry = draft.journal.get(Operation.CREATE)
+    if entry and entry.finished_at is None:
+        entry = _open_create(world, draft, entry)
+    if entry is None or verdict(world, draft, entry, entry.hash if unsettled(entry) else hashed) is Verdict.SEND:
         draft.act(call, begin(world, Operation.CREATE, hashed, entry), intent_first=world.desired.adoption == "Fail" and not world.known)
     if unknown:
         _note_unknown(draft, unknown, world.chain_chainlets or frozenset())
 
 
-def _create_intent(world: World, draft: Draft) -> JournalEntry | None:
+def _open_create(world: World, draft: Draft, entry: JournalEntry) -> JournalEntry | None:
     """An intent older than the settling time, with nothing to see, did not happen."""
-    entry = draft.journal.get(Operation.CREATE)
-    if entry and entry.finished_at is None and world.since(entry.started_at).total_seconds() >= world.timing.settle:
-        return draft.journal.pop(Operation.CREATE, None) and None
-    return entry
+    if world.since(entry.started_at).total_seconds() < world.timing.settle:
+        return entry
+    del draft.journal[Operation.CREATE]
+    return None
 
 
 # -- settings: corrections that can be repeated --------------------------------------------------------------------
@@ -123,12 +133,13 @@ def _promotion_settings(world: World, environment: Environment, draft: Draft) ->
     )
     if _settled_or_waiting(world, draft, Operation.PROMOTION_SETTINGS, digest(dict(wanted)), differences, world.timing.progress):
         return
-    changes = _with_rolling_pair(changed, wanted, environment.promotion, environment.cleanup_inside)
-    call = UpdatePromotionSettings(changes, differences, environment.cleanup_inside)
+    inside = environment.cleanup_inside if CLEANUP in environment.promotion else world.desired.cleanup_inside
+    changes = _with_rolling_pair(changed, wanted, environment.promotion, inside)
+    call = UpdatePromotionSettings(changes, differences, inside)
     draft.act(call, begin(world, Operation.PROMOTION_SETTINGS, digest(dict(wanted)), draft.journal.get(Operation.PROMOTION_SETTINGS)))
 
 
-def _with_rolling_pair(changed: Mapping[str, Value], wanted: Settings, actual: Settings, cleanup_inside: bool) -> dict[str, Value]:
+def _with_rolling_pair(changed: Settings, wanted: Settings, actual: Settings, cleanup_inside: bool) -> dict[str, Value]:
     """When anything inside rolling_deploy_config is sent, surge and unavailable go too: the server would put an omitted
     surge back to its default (API.md, "Environments"). Exactly one of the two may be above zero while rolling."""
     out = dict(changed)
@@ -159,7 +170,11 @@ def _autoscaling(world: World, environment: Environment, draft: Draft) -> None:
             for k, v in changed.items()
         ]
     hashed = digest({c.name: dict(c.autoscaling) for c, _ in managed})
-    if _settled_or_waiting(world, draft, Operation.AUTOSCALING, hashed, tuple(differences), world.timing.resend):
+    if not differences and any(actual is None for _, actual in managed):
+        return  # nothing to compare while it deploys, and nothing to forget
+    rolling = environment.promoting or (environment.current is not None and in_progress(environment.current.status))
+    patience = world.timing.retry_refused if rolling else world.timing.resend  # a change may be queued behind a rollout
+    if _settled_or_waiting(world, draft, Operation.AUTOSCALING, hashed, tuple(differences), patience):
         return
     entry = draft.journal.get(Operation.AUTOSCALING)
     draft.act(UpdateAutoscaling(changes, tuple(differences)), begin(world, Operation.AUTOSCALING, hashed, entry))
@@ -181,60 +196,79 @@ def _settled_or_waiting(
 # -- rollouts: what starts a deployment ----------------------------------------------------------------------------
 
 
+def _rollouts_before(world: World, environment: Environment, draft: Draft) -> None:
+    """Forget attempts that are over and not asked for any more; say how the others go."""
+    types, promotion = draft.journal.get(Operation.INSTANCE_TYPES), draft.journal.get(Operation.PROMOTE)
+    if types and not unsettled(types) and _types_are_over(world, environment, types):
+        del draft.journal[Operation.INSTANCE_TYPES]
+    if promotion and not unsettled(promotion) and promotion.target != world.desired.deployment_id:
+        del draft.journal[Operation.PROMOTE]
+    for operation in ROLLOUTS:
+        _follow(draft, operation)
+
+
+def _types_are_over(world: World, environment: Environment, entry: JournalEntry) -> bool:
+    """Baseten holds the declared types, or there are none any more. A failed rollout to these very types is not over."""
+    wanted = wanted_types(world, environment)
+    if not any(c.instance_type_id for c in world.desired.chainlets):
+        return True
+    return types_match(world, environment) and not (entry.outcome == Outcome.FAILED and _asked_before(entry, wanted, digest(wanted)))
+
+
+def _asked_before(entry: JournalEntry, types: Mapping[str, str], hashed: str) -> bool:
+    return set(as_values(types)) <= set(entry.values) if entry.values else entry.hash == hashed
+
+
 def _instance_types(world: World, environment: Environment, draft: Draft) -> None:
-    managed = [(c, s) for c in world.desired.chainlets if c.instance_type_id and (s := environment.state_of(c.name))]
-    wanted = {c.name: str(c.instance_type_id) for c, _ in managed}
-    actual = {c.name: s.instance_type.id for c, s in managed if s.instance_type and s.instance_type.id}
+    wanted, actual = wanted_types(world, environment), shown_types(environment)
     changes = {name: type_id for name, type_id in wanted.items() if actual.get(name, type_id) != type_id}
     differences = tuple(
         Drift(path=f"chainletSettings[{name}].instanceTypeID", desired=type_id, actual=actual[name]) for name, type_id in changes.items()
     )
-    hashed = digest(wanted)
+    if not changes or _held_back(world, environment, draft, f"the change of instance types of {names(changes)}"):
+        return
     entry = draft.journal.get(Operation.INSTANCE_TYPES)
-    if not changes and entry and (entry.outcome in REFUSALS or (entry.outcome == Outcome.FAILED and entry.hash != hashed)):
-        entry = draft.journal.pop(Operation.INSTANCE_TYPES) and None
-    _follow(draft, Operation.INSTANCE_TYPES)
-    if not changes:
-        return
-    if _held_back(environment, draft, f"the change of instance types of {names(changes)}"):
-        return
-    said = verdict(world, draft, entry, hashed, patience=world.timing.settle, differences=differences)
-    if said is Verdict.SEND:
-        begun = begin(world, Operation.INSTANCE_TYPES, hashed, entry, known=tuple(d.id for d in environment.deployments))
+    hashed = entry.hash if entry and _asked_before(entry, changes, digest(wanted)) else digest(wanted)
+    if verdict(world, draft, entry, hashed, patience=world.timing.settle, differences=differences) is Verdict.SEND:
+        known = tuple(d.id for d in environment.deployments)
+        begun = begin(world, Operation.INSTANCE_TYPES, hashed, entry, known=known, values=as_values(wanted))
         draft.act(UpdateInstanceTypes(changes, differences), begun, intent_first=True)
     else:
         draft.drift += differences
 
 
 def _promotion(world: World, environment: Environment, draft: Draft) -> None:
-    target = world.desired.deployment_id
-    entry = draft.journal.get(Operation.PROMOTE)
+    target, entry = world.desired.deployment_id, draft.journal.get(Operation.PROMOTE)
+    done = draft.journal.get(Operation.PROMOTED)
     if target is None:
-        _forget_promotion(environment, draft, entry)
-        return
-    tried_again = entry is not None and entry.outcome == Outcome.FAILED and world.forced
-    if entry and entry.target == target and entry.outcome not in REFUSALS and not tried_again:
-        _follow(draft, Operation.PROMOTE)
-        return
-    if entry is None and any(d.id == target for d in environment.deployments):
-        draft.journal[Operation.PROMOTE] = begin(world, Operation.PROMOTE, digest(target), None).model_copy(
-            update={"outcome": Outcome.ACCEPTED.value, "finished_at": world.now, "target": target, "deployment_id": target, "settled": True}
-        )
-        return
-    if _held_back(environment, draft, f"promotion of deployment {target}", also=entry):
-        return
-    if verdict(world, draft, entry, digest(target)) is Verdict.SEND:
-        begun = begin(world, Operation.PROMOTE, digest(target), entry, known=tuple(d.id for d in environment.deployments), target=target)
+        return _forget_promotion(environment, draft)
+    if (done and done.target == target) or (entry and entry.target == target and not _may_be_tried(world, entry)):
+        return None
+    begun = begin(world, Operation.PROMOTE, digest(target), entry, known=tuple(d.id for d in environment.deployments), target=target)
+    if _serves_already(environment, target):
+        draft.journal.pop(Operation.PROMOTE, None)
+        draft.journal[Operation.PROMOTED] = promoted(begun.model_copy(update={"finished_at": world.now, "deployment_id": target}))
+    elif not _held_back(world, environment, draft, f"the promotion of deployment {target}") and (
+        verdict(world, draft, entry, digest(target)) is Verdict.SEND
+    ):
         draft.act(Promote(target, world.desired.scale_down_previous), begun, intent_first=True)
+    return None
 
 
-def _forget_promotion(environment: Environment, draft: Draft, entry: JournalEntry | None) -> None:
+def _serves_already(environment: Environment, target: str) -> bool:
+    return not environment.promoting and environment.current is not None and environment.current.id == target
+
+
+def _may_be_tried(world: World, entry: JournalEntry) -> bool:
+    return entry.outcome in (*REFUSALS, Outcome.LOST) or (entry.outcome == Outcome.FAILED and world.forced)
+
+
+def _forget_promotion(environment: Environment, draft: Draft) -> None:
     """Without deploymentID the last promotion is remembered while it still serves: writing the same id again asks for nothing."""
-    if entry is None or unsettled(entry) or environment.candidate is not None:
-        return
+    done = draft.journal.get(Operation.PROMOTED)
     current = environment.current.id if environment.current else None
-    if current not in (entry.target, entry.deployment_id):
-        draft.journal.pop(Operation.PROMOTE)
+    if done is not None and environment.candidate is None and current not in (done.target, done.deployment_id):
+        del draft.journal[Operation.PROMOTED]
 
 
 def _follow(draft: Draft, operation: Operation) -> None:
@@ -261,20 +295,23 @@ def _follow(draft: Draft, operation: Operation) -> None:
         draft.note(Severity.WAITING, Reason.ROLLING_OUT, f"rolling out{deployment}, started by {what} at {clock(entry)}")
 
 
-def _held_back(environment: Environment, draft: Draft, what: str, also: JournalEntry | None = None) -> bool:
+def _held_back(world: World, environment: Environment, draft: Draft, what: str) -> bool:
     """One rollout at a time: while a promotion runs, or an earlier one has not come to its end, the next waits."""
-    if environment.candidate is not None:
-        draft.note(
-            Severity.WAITING, Reason.PROMOTION_RUNNING, f"{what} waits until deployment {environment.candidate.id} has been promoted"
-        )
+    if world.desired.management == "Observe":
+        return False
+    candidate = environment.candidate
+    if candidate is not None and environment.promoting:
+        said = f"{what} waits until deployment {candidate.id} has been promoted"
+        draft.note(Severity.WAITING, Reason.PROMOTION_RUNNING, said)
+    elif candidate is not None:
+        said = f"{what} waits: candidate deployment {candidate.id} is {candidate.status}, and Baseten has not let go of it yet"
+        draft.note(Severity.BLOCKED, Reason.ROLLOUT_FAILED, said)
+    if candidate is not None:
         return True
-    pending = [e for e in draft.journal.values() if unsettled(e)]
-    begun = [a for a in draft.actions if a.intent_first]
-    if also in pending:
-        _follow(draft, Operation.PROMOTE)
-    elif begun:
+    if any(action.intent_first for action in draft.actions):
         draft.note(Severity.WAITING, Reason.PROMOTION_RUNNING, f"{what} waits until the change of instance types has rolled out")
-    return bool(pending or begun)
+        return True
+    return any(unsettled(entry) for entry in draft.journal.values())
 
 
 # -- chainlets that are not there ----------------------------------------------------------------------------------
@@ -304,18 +341,15 @@ def _note_unknown(draft: Draft, unknown: list[str], there: frozenset[str]) -> No
 # -- under Observe -------------------------------------------------------------------------------------------------
 
 
-def _observed_only(draft: Draft) -> Plan:
-    """What would be done, as drift."""
-    drift = list(draft.drift)
+def _observed_only(world: World, environment: Environment) -> Plan:
+    """What would be done, as drift: the same rules, as if nothing had been tried before."""
+    draft = Draft({e.operation: e for e in world.journal if e.operation == Operation.PROMOTED})
+    _apply_rules(world, environment, draft)
     for action in draft.actions:
-        drift += getattr(action.call, "differences", ())
+        draft.drift += getattr(action.call, "differences", ())
         if isinstance(action.call, Promote):
-            drift.append(Drift(path="deploymentID", desired=action.call.deployment_id, actual="not promoted"))
-    draft.actions.clear()
-    draft.drift = drift
-    draft.findings = [f for f in draft.findings if f.reason == Reason.CHAINLET_NOT_FOUND]
-    if drift:
-        draft.note(
-            Severity.BLOCKED, Reason.DRIFTED, f"Baseten differs and managementPolicy Observe corrects nothing: {listed(tuple(drift))}"
-        )
-    return draft.done()
+            draft.drift.append(Drift(path="deploymentID", desired=action.call.deployment_id, actual="not promoted"))
+    if draft.drift:
+        message = f"Baseten differs and managementPolicy Observe corrects nothing: {listed(tuple(draft.drift))}"
+        draft.note(Severity.BLOCKED, Reason.DRIFTED, message)
+    return Plan(findings=tuple(draft.findings), drift=tuple(draft.drift), journal=world.journal, ours=world.ours)

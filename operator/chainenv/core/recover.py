@@ -6,11 +6,15 @@ holds the next rollout back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..crd.types import JournalEntry
 from .actions import REFUSALS, ROLLOUTS, Operation, Outcome
 from .world import FAILED, Deployment, Environment, World, in_progress
+
+CLOCKS = 300.0
+"""How far this machine's clock and Baseten's may be apart, seconds."""
 
 
 def recover(world: World) -> World:
@@ -18,12 +22,12 @@ def recover(world: World) -> World:
     if world.environment is None:
         return world
     entries = tuple(_rollout(world, world.environment, e) if e.operation in ROLLOUTS else e for e in world.journal)
-    return replace(world, journal=tuple(e for e in entries if e is not None))
+    return replace(world, journal=tuple({e.operation: e for e in entries if e is not None}.values()))
 
 
 def lookups(journal: tuple[JournalEntry, ...], environment: Environment | None) -> tuple[str, ...]:
     """Deployments that the journal waits for and the environment does not show: to be read by id."""
-    if environment is None or environment.candidate is not None:
+    if environment is None or environment.promoting:
         return ()
     shown = {d.id for d in environment.deployments}
     return tuple(
@@ -33,21 +37,38 @@ def lookups(journal: tuple[JournalEntry, ...], environment: Environment | None) 
     )
 
 
+def wanted_types(world: World, environment: Environment) -> dict[str, str]:
+    """The declared instance type of each managed chainlet that the environment has."""
+    return {c.name: c.instance_type_id for c in world.desired.chainlets if c.instance_type_id and environment.state_of(c.name)}
+
+
+def as_values(types: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(f"{name}={type_id}" for name, type_id in types.items()))
+
+
+def reached(world: World, environment: Environment, entry: JournalEntry) -> bool:
+    """Whether the environment shows what the entry was to reach; what is not shown proves nothing."""
+    declared = {c.name: c.instance_type_id for c in world.desired.chainlets if c.instance_type_id}
+    values = entry.values or as_values(declared)
+    return bool(values) and set(values) <= set(as_values(shown_types(environment)))
+
+
 def types_match(world: World, environment: Environment) -> bool:
-    """Whether every managed chainlet that the environment has is on its declared instance type."""
-    for wanted in world.desired.chainlets:
-        state = environment.state_of(wanted.name)
-        if wanted.instance_type_id and state and state.instance_type and state.instance_type.id != wanted.instance_type_id:
-            return False
-    return True
+    """Whether Baseten holds the declared instance types of the chainlets that are there."""
+    wanted = wanted_types(world, environment)
+    return bool(wanted) and wanted.items() <= shown_types(environment).items()
+
+
+def shown_types(environment: Environment) -> dict[str, str]:
+    return {c.name: c.instance_type.id for c in environment.chainlets if c.instance_type and c.instance_type.id}
 
 
 def _rollout(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
-    if entry.finished_at is None:
+    if entry.finished_at is None or entry.outcome == Outcome.LOST:
         return _open_intent(world, environment, entry)
     if entry.outcome == Outcome.ACCEPTED and not entry.settled:
         return _accepted(world, environment, entry)
-    if entry.outcome in REFUSALS and environment.candidate is not None:
+    if entry.outcome in REFUSALS and environment.promoting:
         return None  # the running promotion explains it, whatever status it was refused with
     if entry.outcome == Outcome.FAILED and _moved_on(environment, entry):
         return _settled(world, environment, entry)
@@ -55,14 +76,22 @@ def _rollout(world: World, environment: Environment, entry: JournalEntry) -> Jou
 
 
 def _open_intent(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
-    newcomer = next((d for d in reversed(environment.deployments) if d.id not in entry.known_deployments), None)
+    newcomer = next((d for d in reversed(environment.deployments) if _came_of(entry, d)), None)
     if newcomer is not None:
         return _happened(world, entry, newcomer.id)
-    if entry.operation == Operation.INSTANCE_TYPES and types_match(world, environment):
+    if entry.operation == Operation.INSTANCE_TYPES and reached(world, environment, entry):
         return _happened(world, entry, None)
-    if world.since(entry.started_at).total_seconds() < world.timing.settle:
+    if entry.outcome == Outcome.LOST or world.since(entry.started_at).total_seconds() < world.timing.settle:
         return entry
-    return None
+    return entry.model_copy(update={"outcome": Outcome.LOST.value, "finished_at": entry.started_at})
+
+
+def _came_of(entry: JournalEntry, deployment: Deployment) -> bool:
+    """Not there when the intent was written, and either asked for or not clearly older (clocks differ by less than CLOCKS)."""
+    if deployment.id in entry.known_deployments:
+        return False
+    younger = deployment.created_at is None or (entry.started_at - deployment.created_at).total_seconds() < CLOCKS
+    return younger or deployment.id == entry.target
 
 
 def _happened(world: World, entry: JournalEntry, deployment_id: str | None) -> JournalEntry:
@@ -73,9 +102,12 @@ def _happened(world: World, entry: JournalEntry, deployment_id: str | None) -> J
 
 def _accepted(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
     assert entry.finished_at is not None
-    if environment.candidate is not None:
+    candidate = environment.candidate
+    if candidate is not None and candidate.id == entry.deployment_id and candidate.status in FAILED:
+        return _failed(entry, f"deployment {candidate.id} ended {candidate.status}")
+    if environment.promoting:
         return entry
-    if _moved_on(environment, entry) or (entry.deployment_id is None and types_match(world, environment)):
+    if _moved_on(environment, entry) or (entry.deployment_id is None and reached(world, environment, entry)):
         return _settled(world, environment, entry)
     if world.since(entry.finished_at).total_seconds() < world.timing.settle:
         return entry
@@ -107,7 +139,14 @@ def _failed(entry: JournalEntry, message: str) -> JournalEntry:
 
 
 def _settled(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
-    """A promotion is remembered (once for each deploymentID); an instance type update only while it does not show."""
-    if entry.operation == Operation.INSTANCE_TYPES and types_match(world, environment):
+    """A promotion is remembered as PROMOTED; an instance type update only while it does not show."""
+    if entry.operation == Operation.PROMOTE:
+        return promoted(entry)
+    if reached(world, environment, entry):
         return None
     return entry.model_copy(update={"settled": True, "outcome": Outcome.ACCEPTED.value, "message": None})
+
+
+def promoted(entry: JournalEntry) -> JournalEntry:
+    update = {"operation": Operation.PROMOTED.value, "settled": True, "outcome": Outcome.ACCEPTED.value, "message": None}
+    return entry.model_copy(update=update)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from ..crd.types import (
     ChainEnvironmentStatus,
@@ -32,7 +32,9 @@ from .actions import (
 )
 from .reasons import Event, Reason
 from .words import listed, names
-from .world import DEGRADED, FAILED, OFF, SERVING, Deployment, Environment, Settings, in_progress
+from .world import DEGRADED, FAILED, OFF, SERVING, Chainlet, ChainletState, Deployment, Environment, Settings, in_progress
+
+Named = TypeVar("Named", Chainlet, ChainletState)
 
 TRANSIENT = frozenset({Reason.UNAVAILABLE, Reason.RATE_LIMITED, Reason.INTERNAL_ERROR, Reason.CONFLICT})
 _UNOWNED = frozenset({Reason.DUPLICATE_TARGET, Reason.ENVIRONMENT_EXISTS, Reason.INVALID_ENVIRONMENT_NAME, Reason.INVALID_RESOURCE})
@@ -59,6 +61,7 @@ class Report:
     complete: bool = True
     stale: bool = False
     paused: bool = False
+    managed: bool = False
     deleting: bool = False
     reconcile_request: str | None = None
 
@@ -69,8 +72,10 @@ class Report:
     def moving(self) -> bool:
         """Whether something is under way that will show by itself."""
         waiting = any(f.severity == Severity.WAITING or f.reason in TRANSIENT for f in self.findings)
-        deployments = self.environment.deployments if self.environment else ()
-        return bool(self.calls) or waiting or any(in_progress(d.status) for d in deployments)
+        environment = self.environment
+        current = environment.current if environment else None
+        promoting = environment is not None and environment.promoting
+        return bool(self.calls) or waiting or promoting or (current is not None and in_progress(current.status))
 
 
 def project(previous: ChainEnvironmentStatus, report: Report) -> ChainEnvironmentStatus:
@@ -99,7 +104,7 @@ def _conditions(previous: ChainEnvironmentStatus, report: Report) -> Iterable[Co
     yield _ready(old.get("Ready"), report)
     synced, reason, message = _synced(report)
     yield _condition(old.get("Synced"), "Synced", synced, reason, message, report)
-    stalled = _stalled(report)
+    stalled = _stalled(report) or _still_failed(old.get("Stalled"), report)
     if stalled is not None:
         yield _condition(old.get("Stalled"), "Stalled", "True", stalled.reason, stalled.message, report)
     elif report.moving and not report.paused:
@@ -197,15 +202,23 @@ def _stalled(report: Report) -> Finding | None:
     return None
 
 
+def _still_failed(old: Condition | None, report: Report) -> Finding | None:
+    """A look that did not succeed does not make a failed deployment any better."""
+    if old is None or report.observed or old.reason != Reason.DEPLOYMENT_FAILED:
+        return None
+    return Finding(Severity.STALLED, Reason.DEPLOYMENT_FAILED, old.message)
+
+
 def _reconciling(report: Report) -> tuple[Reason, str]:
     if report.calls:
         return _doing(report.calls), f"sent: {_told(report.calls)}"
     waiting = [f for f in report.findings if f.severity == Severity.WAITING or f.reason in TRANSIENT]
     if waiting:
         return waiting[0].reason, waiting[0].message
-    deployments = report.environment.deployments if report.environment else ()
-    moving = [f"deployment {d.id} is {d.status}{_laggards(d)}" for d in deployments if in_progress(d.status)]
-    return Reason.DEPLOYING, "; ".join(moving)
+    environment = report.environment
+    deployments = environment.deployments if environment else ()
+    moving = [d for d in deployments if in_progress(d.status) or (environment and environment.promoting and d is environment.candidate)]
+    return Reason.DEPLOYING, "; ".join(f"deployment {d.id} is {d.status}{_laggards(d)}" for d in moving)
 
 
 def _doing(calls: tuple[Call, ...]) -> Reason:
@@ -246,13 +259,18 @@ def _seen(report: Report) -> dict[str, Any]:
     if environment is None:
         return {"current_deployment": None, "candidate_deployment": None, "active_replicas": None}
     return {
-        "environment": EnvironmentStatus(name=environment.name, chain_id=environment.chain_id, created_at=environment.created_at),
+        "environment": EnvironmentStatus(
+            name=environment.name,
+            chain_id=environment.chain_id,
+            created_at=environment.created_at,
+            managed=report.managed or None,
+        ),
         "current_deployment": _deployment(environment.current),
         "candidate_deployment": _deployment(environment.candidate),
         "active_replicas": sum(c.active_replicas for c in environment.current.chainlets) if environment.current else None,
         "chainlet_settings": tuple(
             ObservedChainletSettings(chainlet_name=c.name, instance_type=c.instance_type, autoscaling_settings=_autoscaling(c.autoscaling))
-            for c in environment.chainlets
+            for c in _by_name(environment.chainlets)
         ),
         "promotion_settings": _promotion(environment.promotion),
     }
@@ -275,9 +293,14 @@ def _deployment(deployment: Deployment | None) -> DeploymentStatus | None:
                 instance_type_name=c.instance_type_name,
                 autoscaling_settings=_autoscaling(c.autoscaling),
             )
-            for c in deployment.chainlets
+            for c in _by_name(deployment.chainlets)
         ),
     )
+
+
+def _by_name(chainlets: tuple[Named, ...]) -> list[Named]:
+    """In one order, whatever Baseten's, and each name once: the list is a map by name."""
+    return [c for _, c in sorted({c.name: c for c in chainlets}.items())]
 
 
 def _autoscaling(settings: Settings | None) -> ObservedAutoscaling | None:
@@ -309,17 +332,19 @@ def _state(status: ChainEnvironmentStatus, report: Report) -> str | None:
 
 
 def to_json(status: ChainEnvironmentStatus) -> dict[str, Any]:
-    """As the API server stores it: Kubernetes' names, times in UTC to the second, nothing empty."""
-    out: dict[str, Any] = _tidy(status.model_dump(by_alias=True, exclude_none=True))
-    return out
+    """As the API server stores it: Kubernetes' names, nothing empty, times in UTC to the second (the journal's to the microsecond,
+    because waits are measured from them)."""
+    out: dict[str, Any] = _tidy(status.model_dump(by_alias=True, exclude_none=True, exclude={"operations"}), "seconds")
+    journal = [_tidy(entry.model_dump(by_alias=True, exclude_none=True), "auto") for entry in status.operations]
+    return {**out, "operations": journal} if journal else out
 
 
-def _tidy(value: Any) -> Any:
+def _tidy(value: Any, precision: str) -> Any:
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
     if isinstance(value, dict):
-        return {k: tidied for k, v in value.items() if (tidied := _tidy(v)) not in (None, [], {})}
-    return [_tidy(v) for v in value] if isinstance(value, list | tuple) else value
+        return {k: tidied for k, v in value.items() if (tidied := _tidy(v, precision)) not in (None, [], {})}
+    return [_tidy(v, precision) for v in value] if isinstance(value, list | tuple) else value
 
 
 # -- events --------------------------------------------------------------------------------------------------------

@@ -156,6 +156,11 @@ class Environment:
     def deployments(self) -> tuple[Deployment, ...]:
         return tuple(d for d in (self.current, self.candidate) if d is not None)
 
+    @property
+    def promoting(self) -> bool:
+        """Whether a promotion runs; a candidate that failed for good is shown for a while, but nothing runs."""
+        return self.candidate is not None and self.candidate.status not in FAILED
+
     def state_of(self, chainlet: str) -> ChainletState | None:
         return next((state for state in self.chainlets if state.name == chainlet), None)
 
@@ -179,7 +184,8 @@ class Timing:
 class World:
     """Everything one decision is made from.
 
-    ``environment`` None: Baseten says there is none. ``known``: it was there before (status.environment).
+    ``environment`` None: Baseten says there is none. ``known``: it was there before (status.environment);
+    ``managed``: created or adopted then, not only looked at (None: as ``known``).
     ``looked_up``: deployments outside the environment that were read by id, None where that was a 404.
     ``chain_chainlets``: names in the chain's deployments, None when not read.
     ``forced``: a person asked for another try (the reconcile annotation).
@@ -191,11 +197,19 @@ class World:
     timing: Timing = Timing()
     journal: tuple[JournalEntry, ...] = ()
     known: bool = False
+    managed: bool | None = None
     missing_since: datetime | None = None
     looked_up: Mapping[str, Deployment | None] = field(default_factory=dict)
     chain_chainlets: frozenset[str] | None = None
     chain_missing: bool = False
     forced: bool = False
+
+    @property
+    def ours(self) -> bool:
+        """Whether this resource may write to the environment: it created or adopted it, or began to create it."""
+        created = self.entry("CreateEnvironment")
+        begun = created is not None and created.outcome in (None, "Accepted")
+        return begun or (self.known if self.managed is None else self.managed)
 
     def entry(self, operation: str) -> JournalEntry | None:
         return next((entry for entry in self.journal if entry.operation == operation), None)

@@ -113,9 +113,7 @@ class RollingDeployConfig(Part):
     ] = None
     promotion_cleanup_strategy: Annotated[
         Literal["KEEP", "SCALE_TO_ZERO"] | None,
-        Field(
-            description="What happens to the previous deployment; the older place of promotionSettings.promotionCleanupStrategy."
-        ),
+        Field(description="What happens to the previous deployment; the older place of promotionSettings.promotionCleanupStrategy."),
     ] = None
 
 

@@ -112,6 +112,9 @@ class EnvironmentStatus(Part):
     name: Annotated[str, Field(description="Name of the environment.")]
     chain_id: Annotated[str, Field(description="Baseten's id of the chain.")]
     created_at: Annotated[datetime | None, Field(description="When Baseten created it.")] = None
+    managed: Annotated[
+        bool | None, Field(description="True once this resource has created or adopted it; under Observe it is only looked at.")
+    ] = None
 
 
 class Drift(Part):
@@ -136,6 +139,13 @@ class JournalEntry(Part):
         tuple[str, ...],
         Field(
             description="The environment's deployments when the intent was written: any other one came later.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = ()
+    values: Annotated[
+        tuple[str, ...],
+        Field(
+            description="The instance types that were to be reached, as CHAINLET=TYPE.",
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ] = ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from ..api import Baseten, BasetenError, Forbidden, Invalid, NotFound, Unavailable
@@ -48,14 +49,15 @@ class Done:
 async def execute(baseten: Baseten, world: World, plan: Plan, journal: Journal, fence: Fence) -> Done:
     """Refusals are remembered and the next action is tried; any other failure ends the run."""
     done = Done(journal=plan.journal, environment=world.environment)
-    for action in plan.actions:
+    for planned in plan.actions:
+        action = planned
         if action.intent_first:
-            await journal.intend(done.journal, action.entry)
+            action = replace(action, entry=await journal.intend(done.journal, action.entry))
         fence()
         try:
-            await _one(baseten, world, action, done)
+            _accept(action, await _send(baseten, world, action), journal.now(), done)
         except (Invalid, NotFound, Forbidden) as error:
-            _refuse(world, action, error, done)
+            _refuse(action, error, journal.now(), done)
         except BasetenError as error:
             if action.intent_first and isinstance(error, Unavailable) and not isinstance(error, NotSent):
                 done.journal = with_entry(done.journal, action.entry)
@@ -64,22 +66,21 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: Journal, 
     return done
 
 
-async def _one(baseten: Baseten, world: World, action: Action, done: Done) -> None:
-    answer = await _send(baseten, world, action)
+def _accept(action: Action, answer: Environment | str | None, now: datetime, done: Done) -> None:
     log.debug("sent: %s", told(action.call), extra={"operation": action.entry.operation, "attempt": action.entry.attempts})
     done.calls.append(action)
     if isinstance(answer, Environment):
         done.environment = answer
         done.journal = ()
         return
-    entry = action.entry.model_copy(update={"outcome": Outcome.ACCEPTED.value, "finished_at": world.now, "deployment_id": answer})
+    entry = action.entry.model_copy(update={"outcome": Outcome.ACCEPTED.value, "finished_at": now, "deployment_id": answer})
     done.journal = with_entry(done.journal, entry)
 
 
-def _refuse(world: World, action: Action, error: BasetenError, done: Done) -> None:
+def _refuse(action: Action, error: BasetenError, now: datetime, done: Done) -> None:
     outcomes = {Forbidden: Outcome.FORBIDDEN, NotFound: Outcome.NOT_FOUND}
     outcome = outcomes.get(type(error), Outcome.REFUSED)
-    entry = action.entry.model_copy(update={"outcome": outcome.value, "finished_at": world.now, "message": error.message[:1024]})
+    entry = action.entry.model_copy(update={"outcome": outcome.value, "finished_at": now, "message": error.message[:1024]})
     log.warning("refused: %s: %s", told(action.call), error.message, extra={"operation": entry.operation})
     done.journal = with_entry(done.journal, entry)
     done.refused.append(entry)

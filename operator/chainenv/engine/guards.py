@@ -26,8 +26,8 @@ def finalizer_wanted(resource: Resource) -> bool:
     return resource.invalid is None and keeps_finalizer(resource.desired.deletion, resource.desired.management)
 
 
-def guard(resource: Resource, owner: Resource | None, now: datetime) -> Stop | None:
-    """None: go on. ``owner`` is the older resource that has the same environment as its target."""
+def guard(resource: Resource, owner: Resource | None, now: datetime, *, stale: bool) -> Stop | None:
+    """None: go on. ``owner`` is the older resource that has the same environment as its target. ``stale``: see Report."""
     if resource.deleting and (resource.abandoned or owner is not None or not finalizer_wanted(resource)):
         return Stop(_report(resource, now), release=True)
     finding = _problem(resource, owner)
@@ -35,7 +35,7 @@ def guard(resource: Resource, owner: Resource | None, now: datetime) -> Stop | N
         return Stop(_report(resource, now, finding))
     if resource.desired.management == "Pause":
         waiting = Finding(Severity.WAITING, Reason.PAUSED, _PAUSED_DELETION) if resource.deleting else None
-        return Stop(_report(resource, now, waiting, paused=True))
+        return Stop(_report(resource, now, waiting, paused=True, stale=stale))
     return None
 
 
@@ -45,7 +45,7 @@ _PAUSED_DELETION = (
 )
 
 
-def _report(resource: Resource, now: datetime, finding: Finding | None = None, *, paused: bool = False) -> Report:
+def _report(resource: Resource, now: datetime, finding: Finding | None = None, *, paused: bool = False, stale: bool = False) -> Report:
     return Report(
         generation=resource.generation,
         now=now,
@@ -53,6 +53,7 @@ def _report(resource: Resource, now: datetime, finding: Finding | None = None, *
         journal=resource.status.operations,
         drift=resource.status.drift,
         paused=paused,
+        stale=stale,
         reconcile_request=resource.reconcile_request,
         deleting=resource.deleting,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from ..api import Baseten, NotFound
@@ -14,11 +14,15 @@ from ..core.world import CLEANUP, ROLLING, Chainlet, ChainletState, Deployment, 
 from ..crd.types import InstanceType
 
 
-async def observe(baseten: Baseten, resource: Resource, now: datetime, timing: Timing, missing_since: datetime | None) -> World:
+async def observe(
+    baseten: Baseten, resource: Resource, clock: Callable[[], datetime], timing: Timing, missing_since: datetime | None
+) -> World:
     """Raises BasetenError, except NotFound: that is an observation. ``missing_since`` is when a known environment was first missed."""
     desired = resource.desired
     environment = await _environment(baseten, desired.chain_id, desired.environment)
-    known = resource.status.environment is not None
+    now = clock()  # after the answer: waiting for a turn and for Baseten may take a while
+    before = resource.status.environment
+    known = before is not None
     world = World(
         desired=desired,
         environment=environment,
@@ -26,6 +30,7 @@ async def observe(baseten: Baseten, resource: Resource, now: datetime, timing: T
         timing=timing,
         journal=resource.status.operations,
         known=known,
+        managed=before is not None and bool(before.managed),
         missing_since=None if environment is not None or not known else missing_since or now,
         forced=resource.forced,
     )

@@ -84,7 +84,7 @@ class Reconciler:
         if resource.deleting and not resource.has_finalizer:
             return None
         resource = await self._with_finalizer(resource)
-        stopped = guard(resource, self._ports.store.owner_of(resource), self._ports.now())
+        stopped = guard(resource, self._ports.store.owner_of(resource), self._ports.now(), stale=self._stale(memo))
         if stopped is not None:
             if stopped.release:
                 await self._release(resource)
@@ -103,13 +103,13 @@ class Reconciler:
             return await self._failed(baseten, resource, memo, self._blank(resource, memo), error)
 
     async def _run(self, baseten: Baseten, resource: Resource, memo: Memo) -> float | None:
-        world = recover(await observe(baseten, resource, self._ports.now(), self._timing, memo.missing_since))
+        world = recover(await observe(baseten, resource, self._ports.now, self._timing, memo.missing_since))
         self._seen(baseten, memo, world)
         planned = plan_deletion(world) if resource.deleting else plan(world)
         if planned.release:
             await self._release(resource)
             return None
-        journal = Journal(self._ports.store, resource)
+        journal = Journal(self._ports.store, resource, self._ports.now)
         done = await execute(baseten, world, planned, journal, self._ports.fence)
         report = self._report(resource, world, planned, done)
         if done.error is not None:
@@ -138,16 +138,19 @@ class Reconciler:
 
     def _blank(self, resource: Resource, memo: Memo) -> Report:
         """The report of a run that could not look."""
-        now = self._ports.now()
-        seen = memo.last_observed or memo.first_look
         return Report(
             generation=resource.generation,
-            now=now,
+            now=self._ports.now(),
             journal=resource.status.operations,
             drift=resource.status.drift,
             complete=False,
-            stale=(now - seen).total_seconds() >= self._intervals.stale,
+            stale=self._stale(memo),
         )
+
+    def _stale(self, memo: Memo) -> bool:
+        """Whether the last successful look is too old to be told as the present."""
+        seen = memo.last_observed or memo.first_look
+        return (self._ports.now() - seen).total_seconds() >= self._intervals.stale
 
     def _report(self, resource: Resource, world: World, planned: Plan, done: Done) -> Report:
         return Report(
@@ -160,6 +163,7 @@ class Reconciler:
             journal=done.journal,
             calls=tuple(action.call for action in done.calls),
             complete=done.error is None,
+            managed=planned.ours or world.ours,
             reconcile_request=resource.reconcile_request,
             deleting=resource.deleting,
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ..metrics import REGISTRY
+
+log = logging.getLogger(__name__)
 
 Check = Callable[[], str | None]
 """None: all is well; else what is wrong."""
@@ -41,7 +44,10 @@ async def serve_metrics(port: int, refresh: Callable[[], None]) -> web.AppRunner
 
 
 async def _serve(app: web.Application, port: int) -> web.AppRunner:
+    """On all addresses; a port picked by the system only on loopback, because there it can be told in one line."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, None, port).start()
+    await web.TCPSite(runner, None if port else "127.0.0.1", port).start()
+    paths = " ".join(sorted({route.resource.canonical for route in app.router.routes() if route.resource}))
+    log.info("%s at port %d", paths, runner.addresses[0][1])
     return runner

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from ..core.status import to_json
 from ..core.world import Resource
-from ..crd.types import FINALIZER, GROUP, PLURAL, VERSION, ChainEnvironmentSpec, ChainEnvironmentStatus
+from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentSpec, ChainEnvironmentStatus
 from ..engine.ports import Key, WriteConflictError
 from .cluster import MERGE_PATCH, Cluster, ClusterError, path
 
@@ -104,24 +104,33 @@ class ObjectStore:
         return None if kept is None else _resource(json.loads(kept.text))
 
     def owner_of(self, resource: Resource) -> Resource | None:
-        mine = self._kept[Key(resource.namespace, resource.name)]
+        mine = self._kept.get(Key(resource.namespace, resource.name))
+        if mine is None:
+            return None
         oldest = min(self._by_target[mine.target], key=lambda k: self._kept[k].age)
         return None if self._kept[oldest].age >= mine.age else self.get(oldest)
 
     async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
         body = {
-            "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": "ChainEnvironment",
+            "apiVersion": API_VERSION,
+            "kind": KIND,
             "metadata": {
                 "name": resource.name,
                 "namespace": resource.namespace,
                 "uid": resource.uid,
                 "resourceVersion": resource.resource_version,
             },
-            "spec": json.loads(self._kept[Key(resource.namespace, resource.name)].text)["spec"],
+            "spec": self._spec(resource),
             "status": to_json(status),
         }
         return await self._write(resource, "PUT", "status", body=body)
+
+    def _spec(self, resource: Resource) -> Any:
+        """The API server ignores it in a status write, but wants it there."""
+        kept = self._kept.get(Key(resource.namespace, resource.name))
+        if kept is None:
+            raise WriteConflictError("gone")
+        return json.loads(kept.text)["spec"]
 
     async def set_finalizer(self, resource: Resource, present: bool) -> Resource:
         others = [f for f in resource.finalizers if f != FINALIZER]

@@ -1,0 +1,65 @@
+# What a developer types. Everything runs in .venv, which is made when it is missing or the locked requirements changed.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CRD := crds/chains.baseten.co_chainenvironments.yaml
+
+# The Python that .venv is made with: the first of these that is new enough and can make one. PYTHON=... names another one.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+  if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(STAMP) ## Watch the operator at work on this machine: no cluster, no account
+	@$(BIN)/chainenv-sandbox demo
+
+.PHONY: test
+test: check ## Check everything, then run all tests
+	@$(BIN)/chainenv-sandbox binaries >/dev/null
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+.PHONY: check
+check: $(STAMP) ## The static part: lint, format, types, import layers, generated and locked files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(BIN)/chainenv crd | cmp -s - $(CRD) || { echo "$(CRD) is stale: run make generate" >&2; exit 1; }
+	@test ! -e operator/__init__.py || { echo "operator/__init__.py would shadow Python's own operator: remove it" >&2; exit 1; }
+	$(BIN)/python requirements/check.py
+
+.PHONY: generate
+generate: $(STAMP) ## Write the CRD anew from the types
+	$(BIN)/chainenv crd > $(CRD).new
+	mv $(CRD).new $(CRD)
+
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: lock
+lock: $(STAMP) ## Take the newest allowed versions of all dependencies
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) pyproject.toml -c requirements/build.txt -o requirements/run.txt
+	$(COMPILE) requirements/dev.in requirements/build.in pyproject.toml operator/pyproject.toml \
+	  -c requirements/build.txt -c requirements/run.txt -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove .venv and everything the tools left; the control plane's binaries stay in the user's cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .sandbox build dist
+	find operator tests requirements -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements/dev.txt pyproject.toml operator/pyproject.toml
+	@$(or $(PYTHON),false) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer with venv is needed (on Debian: apt install python3-venv). Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Installing the locked requirements into $(VENV) (once, up to a minute)"
+	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e . -e ./operator
+	@touch $@

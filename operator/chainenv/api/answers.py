@@ -1,0 +1,154 @@
+"""From an answer that is not a success to the error it means."""
+
+import random
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pydantic_core
+
+from .errors import BasetenError, Conflict, CredentialsRefused, Forbidden, Invalid, NotFound, RateLimited, Unavailable
+from .keys import ApiKey
+
+MAX_PAUSE_SECONDS: Final = 3600.0
+_MIN_PAUSE_SECONDS: Final = 0.1
+_MAX_TEXT: Final = 300
+_BY_STATUS: Final[dict[int, type[BasetenError]]] = {
+    401: CredentialsRefused,
+    404: NotFound,
+    408: Unavailable,
+    409: Conflict,
+    425: Unavailable,
+}
+
+
+def failure(endpoint: str, *, write: bool, status: int, headers: Mapping[str, str], body: bytes, key: ApiKey) -> BasetenError:
+    if status < 400:
+        return _redirected(endpoint, status, headers, key)
+    document = _decoded(body)
+    text = for_people(_said(document) or _raw(body, key), key)
+    message = f"Baseten answered {status}: {text}" if text else f"Baseten answered {status}"
+    if status == 429:
+        return RateLimited(message, endpoint=endpoint, retry_after=_retry_after(headers, document))
+    return _class_of(status, write)(message, endpoint=endpoint, status=status)
+
+
+def for_people(text: str, key: ApiKey) -> str:
+    """One line without control characters, without the key, of at most about 300 characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    line = key.redact(" ".join(printable.split()))
+    return line if len(line) <= _MAX_TEXT else line[: _MAX_TEXT - 1] + "…"
+
+
+def _class_of(status: int, write: bool) -> type[BasetenError]:
+    if status == 403:
+        return Forbidden if write else CredentialsRefused
+    return _BY_STATUS.get(status, Unavailable if status >= 500 else Invalid)
+
+
+def _redirected(endpoint: str, status: int, headers: Mapping[str, str], key: ApiKey) -> Unavailable:
+    try:
+        host = urlsplit(headers.get("Location", "")).hostname
+    except ValueError:
+        host = None
+    where = f" to {for_people(host, key)}" if host else ""
+    message = f"Baseten answered {status}, a redirect{where}: redirects are not followed, BASETEN_BASE_URL should name the API itself"
+    return Unavailable(message, endpoint=endpoint, status=status)
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return pydantic_core.from_json(body)
+    except ValueError:
+        return None
+
+
+def _said(document: Any) -> str | None:
+    """Baseten says `message` or `error`; what stands before it may say `detail`, as FastAPI does."""
+    if not isinstance(document, dict):
+        return None
+    for name in ("message", "error", "detail"):
+        said = _sentence(document.get(name))
+        if said:
+            return said
+    return None
+
+
+def _sentence(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, dict):
+        return _sentence_of_dict(value)
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_sentence_of_dict(v) if isinstance(v, dict) else _plain(v) for v in value[:10]))) or None
+    return None
+
+
+def _sentence_of_dict(value: dict[str, Any]) -> str | None:
+    said = _plain(value.get("msg")) or _plain(value.get("message"))
+    loc = value.get("loc")
+    if said and isinstance(loc, list) and loc:
+        return f"{'.'.join(_step(part) for part in loc[:10])}: {said}"
+    return said
+
+
+def _step(part: Any) -> str:
+    if isinstance(part, int):
+        return str(part) if abs(part) < 1_000_000 else "…"
+    return part if isinstance(part, str) else "?"
+
+
+def _plain(value: Any) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _raw(body: bytes, key: ApiKey) -> str:
+    text = key.redact(body.decode("utf-8", "replace"))[:2000]
+    if not text.lstrip().startswith("<"):
+        return text
+    title = re.search(r"<title>([^<]*)", text, re.IGNORECASE)
+    return f"an HTML page: {title[1]}" if title else "an HTML page"
+
+
+def _retry_after(headers: Mapping[str, str], document: Any) -> float:
+    """Seconds. Baseten puts them in the body; a proxy before it may send the header. The larger counts."""
+    stated = [
+        seconds
+        for seconds in (
+            _seconds(headers.get("Retry-After")) or _seconds_until(headers),
+            _seconds(document.get("retry_after")) if isinstance(document, dict) else None,
+        )
+        if seconds is not None
+    ]
+    if not stated:
+        return random.uniform(1, 5)
+    return min(max(*stated, _MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _seconds_until(headers: Mapping[str, str]) -> float | None:
+    """Measured by the server's own clock, when it tells it."""
+    until = _timestamp(headers.get("Retry-After"))
+    if until is None:
+        return None
+    seconds = until - (_timestamp(headers.get("Date")) or time.time())
+    return seconds if seconds > 0 else None
+
+
+def _timestamp(value: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(value).timestamp() if value else None
+    except (ValueError, OverflowError):
+        return None

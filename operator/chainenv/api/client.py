@@ -1,0 +1,100 @@
+"""The endpoints of the Baseten management API that chain environments need."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from . import models as m
+from . import requests as r
+from .keys import ApiKey
+from .transport import Endpoint, Transport
+
+_CHAIN: Final = "/v1/chains/{chain_id}"
+_ENVIRONMENT: Final = f"{_CHAIN}/environments/{{env_name}}"
+_DEPLOYMENT: Final = f"{_CHAIN}/deployments/{{chain_deployment_id}}"
+
+GET_ENVIRONMENT: Final = Endpoint("get_environment", "GET", _ENVIRONMENT)
+CREATE_ENVIRONMENT: Final = Endpoint("create_environment", "POST", f"{_CHAIN}/environments")
+UPDATE_ENVIRONMENT: Final = Endpoint("update_environment", "PATCH", _ENVIRONMENT)
+UPDATE_AUTOSCALING: Final = Endpoint("update_autoscaling", "PATCH", f"{_ENVIRONMENT}/chainlet_settings/autoscaling_settings")
+UPDATE_INSTANCE_TYPES: Final = Endpoint("update_instance_types", "POST", f"{_ENVIRONMENT}/chainlet_settings/instance_types/update")
+PROMOTE: Final = Endpoint("promote", "POST", f"{_ENVIRONMENT}/promote")
+GET_DEPLOYMENT: Final = Endpoint("get_deployment", "GET", _DEPLOYMENT)
+LIST_DEPLOYMENTS: Final = Endpoint("list_deployments", "GET", f"{_CHAIN}/deployments")
+DEACTIVATE: Final = Endpoint("deactivate", "POST", f"{_DEPLOYMENT}/deactivate")
+GET_CHAIN: Final = Endpoint("get_chain", "GET", _CHAIN)
+LIST_INSTANCE_TYPES: Final = Endpoint("list_instance_types", "GET", "/v1/instance_types")
+LIST_INSTANCE_TYPE_PRICES: Final = Endpoint("list_instance_type_prices", "GET", "/v1/instance_type_prices")
+
+ENDPOINTS: Final = (
+    GET_ENVIRONMENT,
+    CREATE_ENVIRONMENT,
+    UPDATE_ENVIRONMENT,
+    UPDATE_AUTOSCALING,
+    UPDATE_INSTANCE_TYPES,
+    PROMOTE,
+    GET_DEPLOYMENT,
+    LIST_DEPLOYMENTS,
+    DEACTIVATE,
+    GET_CHAIN,
+    LIST_INSTANCE_TYPES,
+    LIST_INSTANCE_TYPE_PRICES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseten:
+    """The API as one key sees it. Every method raises BasetenError; making one costs nothing, the transport is shared."""
+
+    transport: Transport
+    key: ApiKey
+
+    async def get_environment(self, chain_id: str, name: str) -> m.ChainEnvironmentV1:
+        return await self.transport.request(self.key, GET_ENVIRONMENT, m.ENVIRONMENT, chain_id=chain_id, env_name=name)
+
+    async def create_environment(self, chain_id: str, body: r.CreateChainEnvironmentRequestV1) -> m.ChainEnvironmentV1:
+        return await self.transport.request(self.key, CREATE_ENVIRONMENT, m.ENVIRONMENT, body=body, chain_id=chain_id)
+
+    async def update_environment(self, chain_id: str, name: str, body: r.UpdateChainEnvironmentRequestV1) -> bool:
+        """The answer's `ok`; read the environment to see what became of it."""
+        answer = await self.transport.request(
+            self.key, UPDATE_ENVIRONMENT, m.ENVIRONMENT_UPDATED, body=body, chain_id=chain_id, env_name=name
+        )
+        return answer.ok
+
+    async def update_autoscaling(
+        self, chain_id: str, name: str, body: r.UpdateChainletEnvironmentAutoscalingSettingsRequestV1
+    ) -> m.UpdateAutoscalingSettingsResponseV1:
+        return await self.transport.request(
+            self.key, UPDATE_AUTOSCALING, m.AUTOSCALING_UPDATED, body=body, chain_id=chain_id, env_name=name
+        )
+
+    async def update_instance_types(
+        self, chain_id: str, name: str, body: r.UpdateChainletEnvironmentInstanceTypeRequestV1
+    ) -> m.UpdateChainletEnvironmentInstanceTypeResponseV1:
+        """Not idempotent: each call can start a deployment."""
+        return await self.transport.request(
+            self.key, UPDATE_INSTANCE_TYPES, m.INSTANCE_TYPES_UPDATED, body=body, chain_id=chain_id, env_name=name
+        )
+
+    async def promote(self, chain_id: str, name: str, body: r.PromoteToChainEnvironmentRequestV1) -> m.ChainDeploymentV1:
+        """Not idempotent. The deployment that is answered can be a copy with another id than the one asked for."""
+        return await self.transport.request(self.key, PROMOTE, m.DEPLOYMENT, body=body, chain_id=chain_id, env_name=name)
+
+    async def get_deployment(self, chain_id: str, deployment_id: str) -> m.ChainDeploymentV1:
+        return await self.transport.request(self.key, GET_DEPLOYMENT, m.DEPLOYMENT, chain_id=chain_id, chain_deployment_id=deployment_id)
+
+    async def list_deployments(self, chain_id: str) -> tuple[m.ChainDeploymentV1, ...]:
+        return (await self.transport.request(self.key, LIST_DEPLOYMENTS, m.DEPLOYMENTS, chain_id=chain_id)).deployments
+
+    async def deactivate(self, chain_id: str, deployment_id: str) -> bool:
+        answer = await self.transport.request(self.key, DEACTIVATE, m.DEACTIVATED, chain_id=chain_id, chain_deployment_id=deployment_id)
+        return answer.success
+
+    async def get_chain(self, chain_id: str) -> m.ChainV1:
+        return await self.transport.request(self.key, GET_CHAIN, m.CHAIN, chain_id=chain_id)
+
+    async def list_instance_types(self) -> tuple[m.InstanceTypeV1, ...]:
+        return (await self.transport.request(self.key, LIST_INSTANCE_TYPES, m.INSTANCE_TYPES)).instance_types
+
+    async def list_instance_type_prices(self) -> tuple[m.InstanceTypeWithPriceV1, ...]:
+        return (await self.transport.request(self.key, LIST_INSTANCE_TYPE_PRICES, m.PRICES)).instance_types

@@ -1,0 +1,210 @@
+"""One HTTP call: paced, bounded in time and size, and every failure turned into one of `errors`."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Final, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from chainenv import __version__
+
+from .address import api_url, proxy_for, trusted
+from .answers import failure, for_people
+from .errors import BasetenError, Invalid, NotSent, RateLimited, Unavailable
+from .keys import ApiKey
+from .limiter import Limiter
+from .requests import Body
+from .wire import LIMITS, Answer, Connections, Progress, exchange, is_drop
+
+T = TypeVar("T")
+
+_HEADERS: Final = {"User-Agent": f"chainenv-operator/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`name` stands in metrics and errors; `template` is the path with `{parameters}`."""
+
+    name: str
+    method: str
+    template: str
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """`outcome` is `2xx` or the name of the exception's class; `seconds` leave out the wait for a turn."""
+
+    endpoint: str
+    outcome: str
+    seconds: float
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRecord:
+    endpoint: str
+    seconds: float
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Called in the event loop; they must return at once and not raise."""
+
+    on_call: Callable[[CallRecord], None] = lambda _: None
+    on_wait: Callable[[WaitRecord], None] = lambda _: None
+
+
+class Transport:
+    """Shared by all keys. Times are seconds, `rate_limit` requests/s for each key and endpoint. ValueError: it cannot be used."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout_seconds: float = 30.0,
+        rate_limit: float = 90.0,
+        hooks: Hooks | None = None,
+        max_response_bytes: int = 8 * 1024 * 1024,
+    ) -> None:
+        if not timeout_seconds > 0:
+            raise ValueError(f"the request timeout is {timeout_seconds}: give seconds above 0")
+        url = api_url(base_url)
+        self._base = str(url).rstrip("/")
+        proxy = proxy_for(url)
+        self._host = f"{url.netloc.decode()} (through a proxy)" if proxy else url.netloc.decode()
+        self._timeout = timeout_seconds
+        self._limiter = Limiter(rate_limit)
+        self._hooks = hooks or Hooks()
+        self._max_bytes = max_response_bytes
+        self._connections = Connections(partial(httpx.AsyncHTTPTransport, verify=trusted(), proxy=proxy, limits=LIMITS))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._connections.aclose()
+
+    async def request(self, key: ApiKey, endpoint: Endpoint, answer: TypeAdapter[T], *, body: Body | None = None, **parameters: str) -> T:
+        """Raises BasetenError. A GET whose connection drops before any answer is sent once more; nothing else is ever sent twice."""
+        url = self._url(endpoint, parameters)
+        waited = await self._limiter.acquire(key.fingerprint, endpoint.name)
+        if waited > 0:
+            self._hooks.on_wait(WaitRecord(endpoint.name, waited, key.fingerprint))
+        started = time.perf_counter()
+        outcome = "CancelledError"
+        try:
+            result = await self._attempt(key, endpoint, url, answer, body.encoded() if body is not None else None)
+            outcome = type(result).__name__ if isinstance(result, BasetenError) else "2xx"
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._hooks.on_call(CallRecord(endpoint.name, outcome, time.perf_counter() - started, key.fingerprint))
+        if isinstance(result, BasetenError):
+            # Raised here, without its cause: the frames and exceptions of the HTTP library hold the Authorization header.
+            raise result
+        return result
+
+    def _url(self, endpoint: Endpoint, parameters: Mapping[str, str]) -> httpx.URL:
+        quoted = {}
+        for name, value in parameters.items():
+            if value in ("", ".", "..") or not value.isprintable():
+                raise Invalid(f"{value!r:.80} cannot be a {name}", endpoint=endpoint.name)
+            quoted[name] = quote(value, safe="")
+        try:
+            return httpx.URL(self._base + endpoint.template.format(**quoted))
+        except httpx.InvalidURL as error:
+            raise Invalid(f"these names cannot be part of a URL: {error}", endpoint=endpoint.name) from None
+
+    async def _attempt(
+        self, key: ApiKey, endpoint: Endpoint, url: httpx.URL, answer: TypeAdapter[T], content: bytes | None
+    ) -> T | BasetenError:
+        headers = {**_HEADERS, "Authorization": f"Api-Key {key.reveal()}"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        progress = Progress()
+        try:
+            async with asyncio.timeout(self._timeout):
+                request = httpx.Request(endpoint.method, url, headers=headers, content=content)
+                got = await exchange(self._connections, request, progress, self._max_bytes)
+        except (httpx.TransportError, OSError) as error:
+            return self._lost(error, progress, endpoint, key)
+        if 200 <= got.status < 300:
+            return self._read(got, endpoint, answer, key)
+        refused = failure(endpoint.name, write=endpoint.writes, status=got.status, headers=got.headers, body=got.body, key=key)
+        if isinstance(refused, RateLimited):
+            refused.retry_after = self._limiter.pause(key.fingerprint, endpoint.name, refused.retry_after)
+        return refused
+
+    def _read(self, got: Answer, endpoint: Endpoint, answer: TypeAdapter[T], key: ApiKey) -> T | Unavailable:
+        if not got.complete:
+            text = f"it is larger than {self._max_bytes} bytes"
+        else:
+            try:
+                return answer.validate_json(got.body)
+            except ValidationError as error:
+                text = _first_problem(error, got.body)
+        message = for_people(f"Baseten answered {got.status}, but the answer cannot be read: {text}", key)
+        return Unavailable(message, endpoint=endpoint.name, status=got.status)
+
+    def _lost(self, error: Exception, progress: Progress, endpoint: Endpoint, key: ApiKey) -> Unavailable:
+        text = _after_sending(error, progress) if progress.sent else _before_sending(error)
+        message = text.format(host=self._host, seconds=f"{self._timeout:g}")
+        if not progress.sent:
+            message += next((f": {cause.strerror}" for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror), "")
+        return (Unavailable if progress.sent else NotSent)(for_people(message, key), endpoint=endpoint.name)
+
+
+def _before_sending(error: Exception) -> str:
+    for kind, text in _BEFORE_SENDING:
+        if any(isinstance(cause, kind) for cause in _causes(error)):
+            return text
+    return "no connection to {host}"
+
+
+_BEFORE_SENDING: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (ssl.SSLCertVerificationError, "the certificate of {host} is not trusted"),
+    (socket.gaierror, "the address of {host} was not found"),
+    (httpx.ProxyError, "the proxy refused a connection to {host}"),
+    (TimeoutError, "no connection to {host} in time"),
+)
+
+
+def _after_sending(error: Exception, progress: Progress) -> str:
+    if isinstance(error, TimeoutError):
+        return "no complete answer from {host} within {seconds} s"
+    if progress.answered:
+        return "the answer of {host} broke off"
+    if isinstance(error, httpx.RemoteProtocolError) and not is_drop(error):
+        return "the answer of {host} is not HTTP"
+    return "the connection to {host} was lost before the answer came"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_problem(error: ValidationError, body: bytes) -> str:
+    if body.lstrip()[:1] == b"<":
+        return "it is an HTML page"
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(step) for step in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]

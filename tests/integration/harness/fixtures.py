@@ -1,0 +1,79 @@
+"""The fixtures, for the conftest of each folder that wants them.
+
+What takes seconds to start is started once in a test process, whichever folder needs it first, and ends with pytest.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from chainenv_sandbox.baseten.client import Simulator
+from chainenv_sandbox.baseten.process import start_simulator
+
+from .cluster import Cluster
+from .manifests import CHAIN
+from .stage import Stage
+
+T = TypeVar("T")
+
+KEYS = {"default": f"key-of-the-operator-{secrets.token_hex(8)}", "team": f"key-of-a-team-{secrets.token_hex(8)}"}
+OPTIONS: dict[str, Any] = {
+    "build_seconds": 0.15,
+    "deploy_seconds": 0.15,
+    "load_seconds": 0.15,
+    "promotion_seconds": 0.1,
+    "autoscaling_seconds": 0.2,
+    "wake_seconds": 0.3,
+    "deactivate_seconds": 0.3,
+}
+
+_CLUSTER = pytest.StashKey[Cluster]()
+_SIMULATOR = pytest.StashKey[Simulator]()
+
+
+def _once(config: pytest.Config, key: pytest.StashKey[T], start: Callable[[], AbstractContextManager[T]]) -> T:
+    if key not in config.stash:
+        stack = ExitStack()
+        config.stash[key] = stack.enter_context(start())
+        config.add_cleanup(stack.close)
+    return config.stash[key]
+
+
+def _simulator() -> AbstractContextManager[Simulator]:
+    return start_simulator(chains={CHAIN: ("HelloWorld", "RandInt")}, keys=KEYS, options=OPTIONS)
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config) -> Cluster:
+    return _once(pytestconfig, _CLUSTER, Cluster.start)
+
+
+@pytest.fixture
+def simulator(pytestconfig: pytest.Config) -> Simulator:
+    """As if it had just been started."""
+    simulator = _once(pytestconfig, _SIMULATOR, _simulator)
+    simulator.reset()
+    return simulator
+
+
+@pytest.fixture
+def stage(cluster: Cluster, simulator: Simulator, tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(cluster, simulator, tmp_path, KEYS)
+    yield stage
+    stage.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what its operator, Baseten and cluster had to say."""
+    report = yield
+    stage = getattr(item, "funcargs", {}).get("stage")
+    if report.failed and isinstance(stage, Stage) and report.when == "call":
+        report.sections.append(("stage", stage.report()))
+    return report

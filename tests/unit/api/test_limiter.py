@@ -1,0 +1,168 @@
+"""Time is the test's own: a clock that moves only when every call waits."""
+
+import asyncio
+import heapq
+import itertools
+from bisect import bisect_left
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainenv.api import RateLimited
+from chainenv.api.limiter import SWEEP_SECONDS, Limiter
+
+pytestmark = pytest.mark.asyncio
+PACE = 90 * 1.02
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._timers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        timer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._timers, (self.now + seconds, next(self._numbers), timer))
+        await timer
+
+    async def run(self, *tasks: asyncio.Task[None]) -> None:
+        while not all(task.done() for task in tasks):
+            await self.settle()
+            if self._timers:
+                at, _, timer = heapq.heappop(self._timers)
+                self.now = max(self.now, at)
+                if not timer.done():
+                    timer.set_result(None)
+
+    async def settle(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(0)
+            if not loop._ready:  # type: ignore[attr-defined]
+                return
+
+
+def limiter(time: Time, rate: float = 90) -> Limiter:
+    return Limiter(rate, clock=time.clock, sleep=time.sleep)
+
+
+def most_in_one_second(starts: list[float]) -> int:
+    return max((index + 1 - bisect_left(starts, start - 1 + 1e-9) for index, start in enumerate(starts)), default=0)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.floats(0, 4), st.none() | st.floats(0, 4)), max_size=300),
+    st.sampled_from([1.0, 7.5, 90.0]),
+)
+async def test_never_more_than_allowed_in_any_second_and_first_come_first_served(
+    callers: list[tuple[float, float | None]], rate: float
+) -> None:
+    """Each caller comes at a time and may be cancelled some time later."""
+    time = Time()
+    pacing = limiter(time, rate)
+    starts: list[float] = []
+    order: list[tuple[float, int]] = []
+
+    async def caller(number: int, delay: float) -> None:
+        await time.sleep(delay)
+        arrived = time.now
+        await pacing.acquire("key", "endpoint")
+        starts.append(time.now)
+        order.append((arrived, number))
+
+    async def canceller(task: asyncio.Task[None], delay: float) -> None:
+        await time.sleep(delay)
+        task.cancel()
+
+    callers.sort(key=lambda pair: pair[0])
+    tasks = [asyncio.create_task(caller(number, delay)) for number, (delay, _) in enumerate(callers)]
+    cancels = [asyncio.create_task(canceller(task, at)) for task, (_, at) in zip(tasks, callers, strict=True) if at is not None]
+    await time.run(*tasks, *cancels)
+    assert most_in_one_second(starts) <= rate * 1.02 + max(1, int(rate * 0.05))
+    assert order == sorted(order)
+    assert len(starts) == sum(not task.cancelled() for task in tasks)
+
+
+async def test_a_queue_moves_at_two_percent_above_the_rate() -> None:
+    time = Time()
+    pacing = limiter(time)
+    starts: list[float] = []
+
+    async def caller() -> None:
+        await pacing.acquire("key", "endpoint")
+        starts.append(time.now)
+
+    await time.run(*[asyncio.create_task(caller()) for _ in range(1000)])
+    assert starts[-1] - starts[0] == pytest.approx(996 / PACE)
+    assert starts[-1] - starts[0] < 1.1 * 1000 / 100 - 0.1
+    assert most_in_one_second(starts) == 95
+
+
+async def test_cancelled_callers_take_no_turn() -> None:
+    time = Time()
+    pacing = limiter(time, 10)
+
+    async def caller() -> None:
+        await pacing.acquire("key", "endpoint")
+
+    tasks = [asyncio.create_task(caller()) for _ in range(50)]
+    await time.settle()
+    began = time.now
+    for task in tasks[1:-1]:
+        task.cancel()
+    await time.run(*tasks)
+    assert time.now - began == pytest.approx(0.1 / 1.02)
+
+
+async def test_pairs_do_not_hold_each_other_up() -> None:
+    time = Time()
+    pacing = limiter(time, 1)
+    assert [await pacing.acquire(key, endpoint) for key in "ab" for endpoint in "xy"] == [0, 0, 0, 0]
+
+
+async def test_after_a_pause_there_is_no_burst() -> None:
+    time = Time()
+    pacing = limiter(time)
+    pacing.pause("key", "endpoint", 10)
+    with pytest.raises(RateLimited) as caught:
+        await pacing.acquire("key", "endpoint")
+    assert (caught.value.retry_after, caught.value.local) == (10, True)
+    await pacing.acquire("other", "endpoint")
+    time.now += 10
+    began = time.now
+    starts: list[float] = []
+
+    async def caller() -> None:
+        await pacing.acquire("key", "endpoint")
+        starts.append(time.now - began)
+
+    await time.run(*[asyncio.create_task(caller()) for _ in range(10)])
+    assert starts == pytest.approx([number / PACE for number in range(10)], abs=1e-6)
+
+
+async def test_the_longest_pause_counts() -> None:
+    time = Time()
+    pacing = limiter(time)
+    assert pacing.pause("key", "endpoint", 10) == 10
+    assert pacing.pause("key", "endpoint", 2) == 10
+    assert pacing.pause("key", "endpoint", 12) == 12
+
+
+async def test_pairs_that_are_idle_are_forgotten_and_paused_ones_are_not() -> None:
+    time = Time()
+    pacing = limiter(time)
+    for number in range(1000):
+        await pacing.acquire(f"key-{number}", "endpoint")
+    pacing.pause("paused", "endpoint", 3600)
+    assert len(pacing) == 1001
+    time.now += SWEEP_SECONDS
+    await pacing.acquire("another", "endpoint")
+    assert len(pacing) == 2
+    with pytest.raises(RateLimited):
+        await pacing.acquire("paused", "endpoint")

@@ -1,0 +1,140 @@
+"""When a call is sent, when its effect is waited for, when trying stops (DESIGN section 2: three times, then hourly)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chainenv.core.actions import Draft, Operation, Severity
+from chainenv.core.attempts import Verdict, begin, refusal, unsettled, verdict
+from chainenv.core.world import digest
+from chainenv.crd.types import Drift, JournalEntry
+
+from .helpers import NOW, Case, answered, desired, environment, opened, reasons, table, world
+
+HASH = digest("wanted")
+DIFFERENCES = (Drift(path="chainletSettings[A].autoscalingSettings.minReplica", desired="2", actual="1"),)
+AUTOSCALING, PROMOTE, TYPES = Operation.AUTOSCALING, Operation.PROMOTE, Operation.INSTANCE_TYPES
+
+
+def judged(entry: JournalEntry | None, *, forced: bool = False, generation: int = 1, hashed: str = HASH) -> tuple[Verdict, list[str]]:
+    draft = Draft({})
+    there = world(desired(generation=generation), environment(), forced=forced)
+    said = verdict(there, draft, entry, hashed, patience=60, differences=DIFFERENCES)
+    return said, reasons(draft.findings)
+
+
+def sent(seconds: float, **more: Any) -> JournalEntry:
+    return answered(AUTOSCALING, seconds, "wanted", **more)
+
+
+@table(
+    Case("never sent", "a difference is corrected", None, (Verdict.SEND, [])),
+    Case("other values", "the last try was for another spec", answered(AUTOSCALING, 1, "other"), (Verdict.SEND, [])),
+    Case("open", "the answer was lost: look first", opened(AUTOSCALING, 1, "wanted"), (Verdict.WAIT, ["SettlingIntent"])),
+    Case("young", "accepted, applied later: poll", sent(59), (Verdict.WAIT, ["Correcting"])),
+    Case("second try", "accepted but not applied", sent(60, attempts=1), (Verdict.SEND, [])),
+    Case("third try", "accepted but not applied", sent(60, attempts=2), (Verdict.SEND, [])),
+    Case("a fourth try", "sent 3 times, still differs: stop", sent(60, attempts=3), (Verdict.STOP, ["NotConverging"])),
+    Case("nearly an hour", "hourly", sent(3599, attempts=3), (Verdict.STOP, ["NotConverging"])),
+    Case("an hour", "try again hourly", sent(3600, attempts=3), (Verdict.SEND, [])),
+    Case("refused", "the same request is refused again", sent(1, outcome="Refused"), (Verdict.STOP, ["Refused"])),
+    Case("forbidden", "the key may not write", sent(1, outcome="Forbidden"), (Verdict.STOP, ["Forbidden"])),
+    Case("refused an hour ago", "until an hour passes", sent(3600, outcome="Refused"), (Verdict.SEND, [])),
+    Case("with a deployment", "each rollout costs GPUs", sent(9999, deployment_id="d", settled=True), (Verdict.STOP, ["NotConverging"])),
+    Case("failed", "the rule that follows the rollout says it", sent(1, outcome="Failed"), (Verdict.STOP, [])),
+)
+def test_verdict(case: Case) -> None:
+    assert judged(case.given) == case.expected, case.why
+
+
+@table(
+    Case("three times", "a spec change starts afresh", sent(61, attempts=3, generation=1), Verdict.SEND),
+    Case("refused", "until the spec changes", sent(1, outcome="Refused", generation=1), Verdict.SEND),
+    Case("young", "what was sent is still being applied", sent(5, generation=1), Verdict.WAIT),
+    Case("open", "the answer is not known yet", opened(AUTOSCALING, 5, "wanted", generation=1), Verdict.WAIT),
+    Case("with a deployment", "the same values, so the same rollout", sent(61, deployment_id="d", generation=1), Verdict.STOP),
+)
+def test_after_a_spec_change_with_the_same_values(case: Case) -> None:
+    assert judged(case.given, generation=2)[0] is case.expected, case.why
+
+
+@table(
+    Case("three times", "a person asked", sent(61, attempts=3), Verdict.SEND),
+    Case("refused", "a person asked", sent(1, outcome="Refused"), Verdict.SEND),
+    Case("failed", "a person asked", sent(1, outcome="Failed", deployment_id="d"), Verdict.SEND),
+    Case("with a deployment", "a person asked", sent(61, deployment_id="d", settled=True), Verdict.SEND),
+    Case("open", "not even then: it may have happened", opened(AUTOSCALING, 5, "wanted"), Verdict.WAIT),
+)
+def test_when_a_person_asks(case: Case) -> None:
+    assert judged(case.given, forced=True)[0] is case.expected, case.why
+
+
+def test_not_converging_names_field_desired_actual_and_the_next_try() -> None:
+    draft = Draft({})
+    verdict(world(desired(), environment()), draft, sent(61, attempts=3), HASH, patience=60, differences=DIFFERENCES)
+    (finding,) = draft.findings
+    assert finding.severity is Severity.BLOCKED
+    for word in ("3 times", "chainletSettings[A].autoscalingSettings.minReplica", "is 1", "wanted 2", "hour"):
+        assert word in finding.message
+
+
+@table(
+    Case("first", "nothing before", None, 1),
+    Case("second", "the same values", sent(61, attempts=1), 2),
+    Case("other values", "counted afresh", answered(AUTOSCALING, 61, "other", attempts=2), 1),
+    Case("an hour later", "counted afresh", sent(3600, attempts=3), 1),
+)
+def test_begin_counts(case: Case) -> None:
+    entry = begin(world(desired(), environment()), AUTOSCALING, HASH, case.given)
+    assert entry.attempts == case.expected, case.why
+    assert (entry.hash, entry.generation, entry.started_at, entry.finished_at, entry.outcome) == (HASH, 1, NOW, None, None)
+
+
+@pytest.mark.parametrize("more", [{"forced": True}, {}], ids=["forced", "other generation"])
+def test_begin_counts_afresh_for_a_person_or_another_spec(more: dict[str, Any]) -> None:
+    there = world(desired(generation=1 if more else 2), environment(), **more)
+    assert begin(there, AUTOSCALING, HASH, sent(61, attempts=2)).attempts == 1
+
+
+def test_begin_remembers_what_was_there_and_what_was_asked_for() -> None:
+    entry = begin(world(desired(), environment()), PROMOTE, HASH, None, known=("a", "b"), target="t")
+    assert (entry.known_deployments, entry.target) == (("a", "b"), "t")
+
+
+@table(
+    Case("open", "not known", opened(PROMOTE, 1), True),
+    Case("open setting", "not known", opened(AUTOSCALING, 1), True),
+    Case("accepted rollout", "it has not come to its end", answered(PROMOTE, 1, deployment_id="d"), True),
+    Case("accepted types", "it has not come to its end", answered(TYPES, 1), True),
+    Case("accepted setting", "the next read shows it", sent(1), False),
+    Case("settled", "a look showed it", answered(PROMOTE, 1, settled=True), False),
+    Case("refused", "nothing is under way", answered(PROMOTE, 1, outcome="Refused"), False),
+    Case("failed", "nothing is under way", answered(PROMOTE, 1, outcome="Failed"), False),
+)
+def test_unsettled(case: Case) -> None:
+    assert unsettled(case.given) is case.expected, case.why
+
+
+@table(
+    Case("refused", "invalid: Stalled", answered(AUTOSCALING, 1, outcome="Refused", message="no such GPU"), ("Refused", Severity.STALLED)),
+    Case("forbidden", "Stalled", answered(AUTOSCALING, 1, outcome="Forbidden", message="no"), ("Forbidden", Severity.STALLED)),
+    Case(
+        "no deployment",
+        "the rest goes on",
+        answered(PROMOTE, 1, outcome="NotFound", target="d", message="no"),
+        ("DeploymentNotFound", Severity.BLOCKED),
+    ),
+    Case("404 of a patch", "as any refusal", answered(AUTOSCALING, 1, outcome="NotFound", message="no"), ("Refused", Severity.STALLED)),
+    Case(
+        "deactivate",
+        "an operation of its own for each deployment",
+        answered(Operation.DEACTIVATE, 1, outcome="Refused", message="no"),
+        ("Refused", Severity.STALLED),
+    ),
+)
+def test_refusal(case: Case) -> None:
+    finding = refusal(case.given)
+    assert (finding.reason.value, finding.severity) == case.expected, case.why
+    assert str(case.given.message) in finding.message

@@ -1,0 +1,87 @@
+"""When the next look is due (DESIGN section 8: CHAINENV_POLL_SECONDS / CHAINENV_PROGRESS_SECONDS; section 3: backoff)."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from chainenv.core.actions import Deactivate, Finding, Severity
+from chainenv.core.reasons import Reason
+from chainenv.core.schedule import Intervals, backoff, next_look
+
+from .helpers import Case, deployment, environment, report, table
+
+EVERY = Intervals()
+WAITING = Finding(Severity.WAITING, Reason.CORRECTING, "waiting")
+BLOCKED = Finding(Severity.BLOCKED, Reason.NOT_CONVERGING, "blocked")
+STALLED = Finding(Severity.STALLED, Reason.REFUSED, "refused")
+UNAVAILABLE = Finding(Severity.BLOCKED, Reason.UNAVAILABLE, "unavailable")
+LUCK = (0.0, 0.25, 0.5, 0.999)
+
+
+def look(given: Any, *, missing: bool = False, looks: int = 0, luck: float = 0.5, every: Intervals = EVERY) -> float:
+    return next_look(given, every, missing=missing, looks=looks, luck=luck)
+
+
+@table(
+    Case("settled", "one GET per poll in steady state", report(environment()), 300),
+    Case("no deployment", "the environment is as declared: settled", report(environment(bare=True)), 300),
+    Case("blocked", "only a person or an hour changes it", report(environment(), BLOCKED), 300),
+    Case("stalled", "only a person or an hour changes it", report(environment(), STALLED), 300),
+    Case("waiting", "something moves", report(environment(), WAITING), 10),
+    Case("transient", "a failed call is tried again", report(environment(), UNAVAILABLE), 10),
+    Case("building", "the deployment moves", report(environment(current=deployment(status="BUILDING"))), 10),
+    Case("never heard of", "an unknown status is in progress", report(environment(current=deployment(status="ODD"))), 10),
+    Case("failed", "terminal", report(environment(current=deployment(status="BUILD_FAILED"))), 300),
+    Case("candidate", "a promotion runs", report(environment(candidate=deployment("new", "DEPLOYING"))), 10),
+    Case(
+        "ramping up", "a promotion runs while there is a candidate, whatever its status", report(environment(candidate=deployment("n"))), 10
+    ),
+    Case("refused create", "it may have happened and show only later", report(None, STALLED), 10),
+    Case("after a call", "only a read that follows a write proves it", report(environment(), calls=(Deactivate("d"),)), 1),
+    Case("paused", "no call is made, whatever was seen last", report(None, observed=False, paused=True), 300),
+)
+def test_next_look(case: Case) -> None:
+    assert look(case.given) == pytest.approx(case.expected), case.why
+
+
+@pytest.mark.parametrize("luck", LUCK)
+def test_looks_are_spread_by_a_tenth_either_side(luck: float) -> None:
+    assert 270 <= look(report(environment()), luck=luck) <= 330
+    assert 9 <= look(report(environment(), WAITING), luck=luck) <= 11
+
+
+def test_progress_looks_back_off_gently_to_a_minute() -> None:
+    waits = [look(report(environment(), WAITING), looks=n) for n in range(40)]
+    assert waits[0] == pytest.approx(10)
+    assert waits == sorted(waits)
+    assert all(b <= 1.25 * a for a, b in itertools.pairwise(waits))
+    assert waits[-1] == pytest.approx(60)
+
+
+def test_a_progress_interval_longer_than_a_minute_stays_as_it_is() -> None:
+    assert look(report(environment(), WAITING), looks=9, every=Intervals(progress=120)) == pytest.approx(120)
+
+
+@pytest.mark.parametrize("luck", LUCK)
+def test_a_missing_environment_is_read_again_no_earlier_than_it_is_believed(luck: float) -> None:
+    assert 30 <= look(report(None, WAITING), missing=True, luck=luck) <= 33
+
+
+@pytest.mark.parametrize("luck", LUCK)
+@pytest.mark.parametrize("failures", [1, 2, 3, 8, 9, 40, 10_000])
+def test_backoff_stays_between_a_second_and_the_longest(failures: int, luck: float) -> None:
+    assert 1 <= backoff(failures, EVERY, luck) <= 300
+
+
+def test_backoff_grows_and_its_jitter_is_full() -> None:
+    longest = [backoff(n, EVERY, 0.999) for n in range(1, 12)]
+    assert longest == sorted(longest)
+    assert longest[-1] == pytest.approx(300, rel=0.01)
+    assert backoff(9, EVERY, 0.0) == 1
+
+
+def test_a_short_longest_wait_is_kept() -> None:
+    assert backoff(9, Intervals(backoff_max=0.2), 0.5) <= 0.2
