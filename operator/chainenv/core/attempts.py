@@ -43,7 +43,8 @@ def verdict(
     if entry.outcome in REFUSALS:
         return _refused(world, draft, entry)
     if world.since(entry.finished_at).total_seconds() < patience and entry.outcome == Outcome.ACCEPTED:
-        draft.note(Severity.WAITING, Reason.CORRECTING, f"sent at {clock(entry)}, waiting until Baseten shows it: {listed(differences)}")
+        shows = f"it: {listed(differences)}" if differences else "what came of it"
+        draft.note(Severity.WAITING, Reason.CORRECTING, f"sent at {clock(entry)}, waiting until Baseten shows {shows}")
         return Verdict.WAIT
     if _another_try(world, entry):
         return Verdict.SEND

@@ -107,10 +107,15 @@ def _create(world: World, draft: Draft) -> None:
     entry = draft.journal.get(Operation.CREATE)
     if entry and entry.finished_at is None:
         entry = _open_create(world, draft, entry)
-    if entry is None or verdict(world, draft, entry, entry.hash if unsettled(entry) else hashed) is Verdict.SEND:
+    if entry is None or _create_verdict(world, draft, entry, hashed) is Verdict.SEND:
         draft.act(call, begin(world, Operation.CREATE, hashed, entry), intent_first=world.desired.adoption == "Fail" and not world.known)
     if unknown:
         _note_unknown(draft, unknown, world.chain_chainlets or frozenset())
+
+
+def _create_verdict(world: World, draft: Draft, entry: JournalEntry, hashed: str) -> Verdict:
+    """While one create is open no other is sent, whatever the spec says by now."""
+    return verdict(world, draft, entry, entry.hash if unsettled(entry) else hashed, patience=world.timing.settle)
 
 
 def _open_create(world: World, draft: Draft, entry: JournalEntry) -> JournalEntry | None:

@@ -69,11 +69,12 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: Journal, 
 def _accept(action: Action, answer: Environment | str | None, now: datetime, done: Done) -> None:
     log.debug("sent: %s", told(action.call), extra={"operation": action.entry.operation, "attempt": action.entry.attempts})
     done.calls.append(action)
+    update = {"outcome": Outcome.ACCEPTED.value, "finished_at": now}
     if isinstance(answer, Environment):
         done.environment = answer
-        done.journal = ()
+        done.journal = (action.entry.model_copy(update=update),)  # of an environment that was there before, nothing counts any more
         return
-    entry = action.entry.model_copy(update={"outcome": Outcome.ACCEPTED.value, "finished_at": now, "deployment_id": answer})
+    entry = action.entry.model_copy(update={**update, "deployment_id": answer})
     done.journal = with_entry(done.journal, entry)
 
 

@@ -11,11 +11,16 @@ from ..api import models as m
 from ..core.actions import REFUSALS, Operation
 from ..core.recover import lookups
 from ..core.world import CLEANUP, ROLLING, Chainlet, ChainletState, Deployment, Environment, Resource, Timing, Value, World, flat
-from ..crd.types import InstanceType
+from ..crd.types import InstanceType, JournalEntry
 
 
 async def observe(
-    baseten: Baseten, resource: Resource, clock: Callable[[], datetime], timing: Timing, missing_since: datetime | None
+    baseten: Baseten,
+    resource: Resource,
+    journal: tuple[JournalEntry, ...],
+    clock: Callable[[], datetime],
+    timing: Timing,
+    missing_since: datetime | None,
 ) -> World:
     """Raises BasetenError, except NotFound: that is an observation. ``missing_since`` is when a known environment was first missed."""
     desired = resource.desired
@@ -28,7 +33,7 @@ async def observe(
         environment=environment,
         now=now,
         timing=timing,
-        journal=resource.status.operations,
+        journal=journal,
         known=known,
         managed=before is not None and bool(before.managed),
         missing_since=None if environment is not None or not known else missing_since or now,

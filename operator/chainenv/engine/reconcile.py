@@ -23,6 +23,7 @@ from ..core.recover import recover
 from ..core.schedule import Intervals, next_look
 from ..core.status import Report, Told, changes, project, to_json
 from ..core.world import Resource, Timing, World
+from ..crd.types import JournalEntry
 from . import troubles
 from .context import RESOURCE
 from .execute import Done, execute
@@ -47,6 +48,8 @@ class Memo:
     missing_since: datetime | None = None
     failures: int = 0
     looks: int = 0
+    unwritten: tuple[JournalEntry, ...] | None = None
+    """The journal after calls whose outcome could not be written to the status yet."""
 
 
 class Reconciler:
@@ -103,7 +106,8 @@ class Reconciler:
             return await self._failed(baseten, resource, memo, self._blank(resource, memo), error)
 
     async def _run(self, baseten: Baseten, resource: Resource, memo: Memo) -> float | None:
-        world = recover(await observe(baseten, resource, self._ports.now, self._timing, memo.missing_since))
+        opened = resource.status.operations if memo.unwritten is None else memo.unwritten
+        world = recover(await observe(baseten, resource, opened, self._ports.now, self._timing, memo.missing_since))
         self._seen(baseten, memo, world)
         planned = plan_deletion(world) if resource.deleting else plan(world)
         if planned.release:
@@ -111,10 +115,13 @@ class Reconciler:
             return None
         journal = Journal(self._ports.store, resource, self._ports.now)
         done = await execute(baseten, world, planned, journal, self._ports.fence)
+        memo.unwritten = done.journal if done.calls else memo.unwritten
+        for each in _tell(world, planned, done):
+            self._ports.events.emit(resource, each)
         report = self._report(resource, world, planned, done)
         if done.error is not None:
             return await self._failed(baseten, journal.resource, memo, report, done.error)
-        await self._publish(journal.resource, memo, report, _tell(world, planned, done))
+        await self._publish(journal.resource, memo, report)
         missing = planned.missing and not done.calls
         return next_look(report, self._intervals, missing=missing, looks=memo.looks, luck=self._ports.luck())
 
@@ -128,8 +135,8 @@ class Reconciler:
 
     async def _release(self, resource: Resource) -> None:
         if resource.has_finalizer:
-            self._ports.events.emit(resource, Told(Event.RELEASED, "nothing is left to do on Baseten for this resource; it may go"))
             await self._ports.store.set_finalizer(resource, False)
+            self._ports.events.emit(resource, Told(Event.RELEASED, "nothing is left to do on Baseten for this resource; it may go"))
 
     def _seen(self, baseten: Baseten, memo: Memo, world: World) -> None:
         self._ports.keys.accepted(baseten.key)
@@ -141,7 +148,7 @@ class Reconciler:
         return Report(
             generation=resource.generation,
             now=self._ports.now(),
-            journal=resource.status.operations,
+            journal=resource.status.operations if memo.unwritten is None else memo.unwritten,
             drift=resource.status.drift,
             complete=False,
             stale=self._stale(memo),
@@ -168,7 +175,7 @@ class Reconciler:
             deleting=resource.deleting,
         )
 
-    async def _publish(self, resource: Resource, memo: Memo, report: Report, told: tuple[Told, ...] = ()) -> None:
+    async def _publish(self, resource: Resource, memo: Memo, report: Report) -> None:
         """Write the status when a person could see a difference; then tell what happened."""
         status = project(resource.status, report)
         changed = to_json(status) != to_json(resource.status)
@@ -177,7 +184,9 @@ class Reconciler:
             memo.failures = 0
         if changed:
             await self._ports.store.write_status(resource, status)
-        for each in (*told, *changes(resource.status, status)):
+        if report.observed:
+            memo.unwritten = None
+        for each in changes(resource.status, status):
             self._ports.events.emit(resource, each)
 
     async def _failed(self, baseten: Baseten, resource: Resource, memo: Memo, report: Report, error: BasetenError) -> float:
