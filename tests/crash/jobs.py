@@ -37,10 +37,6 @@ class Job:
         """It is not sent before its intent is written."""
         return self.call in ("instance types", "promote")
 
-    @property
-    def starts_something(self) -> bool:
-        return self.rolls_out or self.call == "create"
-
 
 PLAIN = [chainlet("HelloWorld", minReplica=1, maxReplica=3)]
 RAMP = {"rampUpDurationSeconds": 60, "rampUpWhilePromoting": True}

@@ -15,13 +15,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "a gateway says 502": {"kind": "answer", "status": 502, "body": "<html>Bad Gateway</html>"},
     "the answer is no JSON": {"kind": "garbage", "garbage": "html"},
     "the answer is cut": {"kind": "garbage", "garbage": "cut"},
-    "the answer is empty": {"kind": "garbage", "garbage": "empty"},
     "the answer is another document": {"kind": "garbage", "garbage": "wrong_json"},
     "no answer comes": {"kind": "delay", "seconds": 3.0},
 }
 
 TYPES, COPY, CREATE = (JOBS[name] for name in ("instance types", "promote a copy", "create"))
-COMMON = ("the connection breaks", "a gateway says 502")
+COMMON = ("the connection breaks",)
 CASES = {
     f"{job.call}: {name}": (job, answer)
     for job in (TYPES, COPY, CREATE)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .harness.fixtures import cluster, pytest_runtest_makereport, simulator, stage
+from .harness.fixtures import apart, cluster, pytest_runtest_makereport, shared_stage, simulator, stage
 
-__all__ = ["cluster", "pytest_runtest_makereport", "simulator", "stage"]
+__all__ = ["apart", "cluster", "pytest_runtest_makereport", "shared_stage", "simulator", "stage"]

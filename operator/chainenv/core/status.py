@@ -263,7 +263,7 @@ def _seen(report: Report) -> dict[str, Any]:
             name=environment.name,
             chain_id=environment.chain_id,
             created_at=environment.created_at,
-            managed=report.managed or None,
+            managed=report.managed,
         ),
         "current_deployment": _deployment(environment.current),
         "candidate_deployment": _deployment(environment.candidate),

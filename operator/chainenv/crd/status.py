@@ -113,7 +113,7 @@ class EnvironmentStatus(Part):
     chain_id: Annotated[str, Field(description="Baseten's id of the chain.")]
     created_at: Annotated[datetime | None, Field(description="When Baseten created it.")] = None
     managed: Annotated[
-        bool | None, Field(description="True once this resource has created or adopted it; under Observe it is only looked at.")
+        bool | None, Field(description="Whether this resource has created or adopted it; false while it is only looked at.")
     ] = None
 
 

@@ -35,7 +35,7 @@ async def observe(
         timing=timing,
         journal=journal,
         known=known,
-        managed=before is not None and bool(before.managed),
+        managed=before.managed if before is not None else None,
         missing_since=None if environment is not None or not known else missing_since or now,
         forced=resource.forced,
     )

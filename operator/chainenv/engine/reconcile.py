@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..api import Baseten, BasetenError
-from ..core.actions import CreateEnvironment, Plan
-from ..core.attempts import refusal
+from ..core.actions import CreateEnvironment, Operation, Outcome, Plan
+from ..core.attempts import clock, refusal
 from ..core.deletion import plan_deletion
 from ..core.plan import plan
 from ..core.reasons import Event
 from ..core.recover import recover
 from ..core.schedule import Intervals, next_look
 from ..core.status import Report, Told, changes, project, to_json
-from ..core.world import Resource, Timing, World
+from ..core.world import Resource, Timing, World, digest
 from ..crd.types import JournalEntry
 from . import troubles
 from .context import RESOURCE
@@ -50,6 +50,8 @@ class Memo:
     looks: int = 0
     unwritten: tuple[JournalEntry, ...] | None = None
     """The journal after calls whose outcome could not be written to the status yet."""
+    written: tuple[str, str] | None = None
+    """The last status written: the resourceVersion that came of it, and its hash."""
 
 
 class Reconciler:
@@ -116,7 +118,7 @@ class Reconciler:
         journal = Journal(self._ports.store, resource, self._ports.now)
         done = await execute(baseten, world, planned, journal, self._ports.fence)
         memo.unwritten = done.journal if done.calls else memo.unwritten
-        for each in _tell(world, planned, done):
+        for each in (*_found(opened, world), *_tell(world, planned, done)):
             self._ports.events.emit(resource, each)
         report = self._report(resource, world, planned, done)
         if done.error is not None:
@@ -178,12 +180,13 @@ class Reconciler:
     async def _publish(self, resource: Resource, memo: Memo, report: Report) -> None:
         """Write the status when a person could see a difference; then tell what happened."""
         status = project(resource.status, report)
-        changed = to_json(status) != to_json(resource.status)
+        hashed = digest(to_json(status))
+        changed = to_json(status) != to_json(resource.status) and memo.written != (resource.resource_version, hashed)
         memo.looks = 0 if changed else memo.looks + 1
         if report.complete:
             memo.failures = 0
-        if changed:
-            await self._ports.store.write_status(resource, status)
+        if changed:  # an older CRD drops what it does not know; writing it again would not help
+            memo.written = (await self._ports.store.write_status(resource, status)).resource_version, hashed
         if report.observed:
             memo.unwritten = None
         for each in changes(resource.status, status):
@@ -215,6 +218,17 @@ class Reconciler:
         except Exception:
             log.exception("the status could not be written")
         return delay
+
+
+def _found(opened: tuple[JournalEntry, ...], world: World) -> tuple[Told, ...]:
+    """Events for what an earlier run did and could not tell any more."""
+    open_ = {e.operation for e in opened if e.finished_at is None}
+    reasons = {Operation.INSTANCE_TYPES.value: Event.INSTANCE_TYPES_CHANGED, Operation.PROMOTE.value: Event.PROMOTED}
+    return tuple(
+        Told(reasons[e.operation], f"begun at {clock(e)}, and found to have happened: deployment {e.deployment_id or 'not shown yet'}")
+        for e in world.journal
+        if e.operation in open_ and e.operation in reasons and e.outcome == Outcome.ACCEPTED
+    )
 
 
 def _tell(world: World, planned: Plan, done: Done) -> tuple[Told, ...]:

@@ -67,6 +67,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = SERVER_TIMEOUT + 30
     settings.watching.connect_timeout = 10
     settings.queueing.idle_timeout = 1
+    settings.networking.error_backoffs = (1, 1, 2, 2)  # kopf's own grow to minutes: a change would wait that long after an outage
     return settings
 
 

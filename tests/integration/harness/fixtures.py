@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 KEYS = {"default": f"key-of-the-operator-{secrets.token_hex(8)}", "team": f"key-of-a-team-{secrets.token_hex(8)}"}
 OPTIONS: dict[str, Any] = {
-    "build_seconds": 0.15,
-    "deploy_seconds": 0.15,
-    "load_seconds": 0.15,
+    "build_seconds": 0.05,
+    "deploy_seconds": 0.05,
+    "load_seconds": 0.05,
     "promotion_seconds": 0.1,
-    "autoscaling_seconds": 0.2,
+    "autoscaling_seconds": 0.1,
     "wake_seconds": 0.3,
     "deactivate_seconds": 0.3,
 }
@@ -69,11 +69,29 @@ def stage(cluster: Cluster, simulator: Simulator, tmp_path: Path) -> Iterator[St
     stage.close()
 
 
+@pytest.fixture(scope="module")
+def shared_stage(cluster: Cluster, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One for all tests of a module, each with resources and chains of its own (see case.py)."""
+    simulator = _once(pytestconfig, _SIMULATOR, _simulator)
+    simulator.reset()
+    stage = Stage(cluster, simulator, tmp_path_factory.mktemp("shared"), KEYS)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def apart(shared_stage: Stage, tmp_path: Path) -> Iterator[Stage]:
+    """In a namespace of its own, beside the module's: for a test that starts, stops or kills an operator itself."""
+    stage = Stage(shared_stage.cluster, shared_stage.simulator, tmp_path, KEYS)
+    yield stage
+    stage.close()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what its operator, Baseten and cluster had to say."""
     report = yield
-    stage = getattr(item, "funcargs", {}).get("stage")
-    if report.failed and isinstance(stage, Stage) and report.when == "call":
-        report.sections.append(("stage", stage.report()))
+    for name, stage in getattr(item, "funcargs", {}).items():
+        if report.failed and isinstance(stage, Stage) and report.when == "call" and name != "shared_stage":
+            report.sections.append((name, stage.report()))
     return report

@@ -12,7 +12,7 @@ import chainenv
 from chainenv_sandbox.processes import Child
 
 FAST: Mapping[str, str] = {
-    "CHAINENV_POLL_SECONDS": "0.3",
+    "CHAINENV_POLL_SECONDS": "0.2",
     "CHAINENV_PROGRESS_SECONDS": "0.1",
     "CHAINENV_VANISH_SECONDS": "1",
     "CHAINENV_SETTLE_SECONDS": "1.5",

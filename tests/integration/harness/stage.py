@@ -119,9 +119,9 @@ class Stage:
         """What arrives at Baseten from now on has a greater number."""
         return max((entry.seq for entry in self.simulator.journal()), default=0)
 
-    def sent(self, since: int = 0) -> list[Sent]:
-        """Every call that could change something, in order."""
-        entries = (e for e in self.simulator.journal(since=since) if e.method != "GET")
+    def sent(self, since: int = 0, path: str | None = None) -> list[Sent]:
+        """Every call that could change something, in order; ``path``: only those where this regular expression is found."""
+        entries = (e for e in self.simulator.journal(since=since, path=path) if e.method != "GET")
         return [Sent(_CALLS.get((e.method, e.endpoint), f"{e.method} {e.path}"), e.request) for e in entries]
 
     def wait_sent(self, call: str) -> None:
@@ -152,6 +152,8 @@ class Stage:
 
     def close(self) -> None:
         """Ends what runs; then fails the test if an operator did not end well, had a bug, or wrote a key to its log."""
+        self.simulator.release()
+        self.simulator.clear_faults()
         try:
             codes = [operator.terminate() for operator in self.operators if operator.wanted]
         finally:

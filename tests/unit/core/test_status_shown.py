@@ -34,7 +34,7 @@ def shown(seen: Environment | None = FULL, previous: ChainEnvironmentStatus = FR
 
 def test_everything_of_the_environment_is_shown_in_kubernetes_names() -> None:
     status = shown()
-    assert status["environment"] == {"name": NAME, "chainID": CHAIN, "createdAt": "2026-02-28T12:00:00Z"}
+    assert status["environment"] == {"name": NAME, "chainID": CHAIN, "createdAt": "2026-02-28T12:00:00Z", "managed": False}
     current = status["currentDeployment"]
     assert (current["id"], current["status"], current["environment"], current["createdAt"]) == (
         "dep1",
