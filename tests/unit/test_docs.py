@@ -26,4 +26,4 @@ def test_every_setting_is_explained(field: str) -> None:
 
 def test_nothing_is_explained_that_does_not_exist() -> None:
     exist = {*map(str, Reason), *map(str, Event), *map(variable_of, Settings.model_fields)}
-    assert ROWS <= exist
+    assert exist >= ROWS

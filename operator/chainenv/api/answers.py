@@ -29,7 +29,8 @@ def failure(endpoint: str, *, write: bool, status: int, headers: Mapping[str, st
     if status < 400:
         return _redirected(endpoint, status, headers, key)
     document = _decoded(body)
-    text = for_people(_said(document) or _raw(body, key), key)
+    empty = document is None and body.strip() == b"null"
+    text = "" if empty else for_people(_said(document) or _raw(body, key), key)
     message = f"Baseten answered {status}: {text}" if text else f"Baseten answered {status}"
     if status == 429:
         return RateLimited(message, endpoint=endpoint, retry_after=_retry_after(headers, document))

@@ -105,11 +105,15 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Why the resource is not, or not yet, as its spec says."""
+    """Why the resource is not, or not yet, as its spec says.
+
+    ``again``: when the next try is; for conditions only, because an event that names a time could not be counted.
+    """
 
     severity: Severity
     reason: Reason
     message: str
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def _given_up(entry: JournalEntry, differences: tuple[Drift, ...]) -> str:
 
 
 def _refused(world: World, draft: Draft, entry: JournalEntry) -> Verdict:
-    if world.forced or _afresh(world, entry):
+    if world.forced or _afresh(world, entry) or (world.new_key and entry.outcome == Outcome.FORBIDDEN):
         return Verdict.SEND
     draft.findings.append(refusal(entry))
     return Verdict.STOP
@@ -90,10 +90,13 @@ def _refused(world: World, draft: Draft, entry: JournalEntry) -> Verdict:
 def refusal(entry: JournalEntry) -> Finding:
     """What a refused call means for people."""
     said = (entry.message or "").rstrip(".")
-    spoken = _SPOKEN.get(entry.operation, "deactivate the deployment")
+    spoken = _SPOKEN.get(entry.operation, "")
     if entry.operation == Operation.PROMOTE and entry.outcome == Outcome.NOT_FOUND:
         message = f"Baseten does not find deployment {entry.target} to promote: {said}. Correct deploymentID; next try in an hour"
         return Finding(Severity.BLOCKED, Reason.DEPLOYMENT_NOT_FOUND, message)
+    if entry.operation not in _SPOKEN:
+        message = f"Baseten refused to deactivate deployment {entry.target}: {said}; it is tried again"
+        return Finding(Severity.STALLED, Reason.FORBIDDEN if entry.outcome == Outcome.FORBIDDEN else Reason.REFUSED, message)
     if entry.outcome == Outcome.FORBIDDEN:
         message = f"the API key may read but not {spoken}: {said}. Use a key that may, or managementPolicy Observe"
         return Finding(Severity.STALLED, Reason.FORBIDDEN, message)

@@ -108,4 +108,4 @@ def _deactivate(world: World, draft: Draft, deployment: Deployment) -> None:
     elif said is Verdict.WAIT:
         draft.note(Severity.WAITING, Reason.DELETING, f"being deleted; deployment {deployment.id} is {deployment.status}, wanted INACTIVE")
     else:
-        draft.findings += [replace(f, message=f"being deleted; deployment {deployment.id}: {f.message}") for f in judged.findings]
+        draft.findings += [replace(f, message=f"deployment {deployment.id}: {f.message}") for f in judged.findings]

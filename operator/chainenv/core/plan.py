@@ -68,6 +68,9 @@ def _absent(world: World, draft: Draft) -> Plan:
     if world.chain_missing:
         draft.note(Severity.STALLED, Reason.CHAIN_NOT_FOUND, _no_chain(desired.chain_id))
         return draft.done()
+    if _not_visible_yet(world):
+        draft.note(Severity.WAITING, Reason.CREATING, f"{where} was created a moment ago and is not visible yet")
+        return draft.done(missing=True, ours=True)
     if world.known and _still_doubted(world):
         draft.note(
             Severity.WAITING,
@@ -91,6 +94,14 @@ def _no_chain(chain_id: str) -> str:
     return f"Baseten does not find chain {chain_id} with this API key: check chainID and whose key it is"
 
 
+def _not_visible_yet(world: World) -> bool:
+    """A new object can answer 404 for a few seconds (API.md, "Errors")."""
+    entry = world.entry(Operation.CREATE)
+    if entry is None or entry.outcome != Outcome.ACCEPTED or entry.finished_at is None:
+        return False
+    return world.since(entry.finished_at).total_seconds() < world.timing.vanish
+
+
 def _still_doubted(world: World) -> bool:
     return world.missing_since is None or world.since(world.missing_since).total_seconds() < world.timing.vanish
 
@@ -108,9 +119,14 @@ def _create(world: World, draft: Draft) -> None:
     if entry and entry.finished_at is None:
         entry = _open_create(world, draft, entry)
     if entry is None or _create_verdict(world, draft, entry, hashed) is Verdict.SEND:
-        draft.act(call, begin(world, Operation.CREATE, hashed, entry), intent_first=world.desired.adoption == "Fail" and not world.known)
+        draft.act(call, begin(world, Operation.CREATE, hashed, entry), intent_first=_whose_it_is_matters(world))
     if unknown:
         _note_unknown(draft, unknown, world.chain_chainlets or frozenset())
+
+
+def _whose_it_is_matters(world: World) -> bool:
+    """With these policies it must be known after a crash that we made the environment; otherwise a create can simply be seen."""
+    return world.desired.adoption == "Fail" or world.desired.deletion != "Retain"
 
 
 def _create_verdict(world: World, draft: Draft, entry: JournalEntry, hashed: str) -> Verdict:

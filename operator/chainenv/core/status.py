@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -134,10 +134,14 @@ def _synced(report: Report) -> tuple[str, Reason, str]:
     if report.findings:
         ordered = sorted(report.findings, key=lambda f: -f.severity)
         sent = [f"sent: {_told(report.calls)}"] if report.calls else []
-        return "False", ordered[0].reason, ". ".join([*dict.fromkeys(f.message for f in ordered), *sent])
+        return "False", ordered[0].reason, ". ".join([*dict.fromkeys(_whole(f) for f in ordered), *sent])
     if report.calls:
         return "False", _doing(report.calls), f"sent: {_told(report.calls)}; not seen on Baseten yet"
     return "True", Reason.IN_SYNC, "Baseten holds what the spec says"
+
+
+def _whole(finding: Finding) -> str:
+    return f"{finding.message}; {finding.again}" if finding.again else finding.message
 
 
 def _ready(old: Condition | None, report: Report) -> Condition:
@@ -214,7 +218,7 @@ def _reconciling(report: Report) -> tuple[Reason, str]:
         return _doing(report.calls), f"sent: {_told(report.calls)}"
     waiting = [f for f in report.findings if f.severity == Severity.WAITING or f.reason in TRANSIENT]
     if waiting:
-        return waiting[0].reason, waiting[0].message
+        return waiting[0].reason, _whole(waiting[0])
     environment = report.environment
     deployments = environment.deployments if environment else ()
     moving = [d for d in deployments if in_progress(d.status) or (environment and environment.promoting and d is environment.candidate)]
@@ -359,7 +363,7 @@ class Told:
     warning: bool = False
 
 
-def changes(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus) -> Iterable[Told]:
+def changes(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus, findings: tuple[Finding, ...] = ()) -> Iterable[Told]:
     """Events for what is different in the new status; nothing for what stayed."""
     for name in ("current_deployment", "candidate_deployment"):
         before, after = getattr(previous, name), getattr(new, name)
@@ -367,17 +371,17 @@ def changes(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus) -> It
             was = f" (was {before.status})" if before is not None and before.id == after.id else ""
             which = "current" if name == "current_deployment" else "candidate"
             yield Told(Event.DEPLOYMENT_STATUS, f"{which} deployment {after.id} is {after.status}{was}", after.status in FAILED | DEGRADED)
-    yield from _troubles(previous, new)
+    yield from _troubles(previous, new, {str(f.reason): f.message for f in findings})
 
 
-def _troubles(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus) -> Iterable[Told]:
+def _troubles(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus, said: Mapping[str, str]) -> Iterable[Told]:
     before = {c.type: c.reason for c in previous.conditions}
     after = {c.type: c for c in new.conditions}
     stalled, synced = after.get("Stalled"), after.get("Synced")
     if stalled is not None and before.get("Stalled") != stalled.reason:
-        yield Told(Event.STALLED, f"{stalled.reason}: {stalled.message}", warning=True)
+        yield Told(Event.STALLED, f"{stalled.reason}: {said.get(stalled.reason, stalled.message)}", warning=True)
     elif synced is not None and synced.status == "False" and synced.reason in _WORTH_AN_EVENT and before.get("Synced") != synced.reason:
-        yield Told(Event.NOT_SYNCED, f"{synced.reason}: {synced.message}", warning=True)
+        yield Told(Event.NOT_SYNCED, f"{synced.reason}: {said.get(synced.reason, synced.message)}", warning=True)
 
 
 _WORTH_AN_EVENT = TRANSIENT | {

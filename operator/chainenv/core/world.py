@@ -188,7 +188,7 @@ class World:
     ``managed``: created or adopted then, not only looked at (None: as ``known``).
     ``looked_up``: deployments outside the environment that were read by id, None where that was a 404.
     ``chain_chainlets``: names in the chain's deployments, None when not read.
-    ``forced``: a person asked for another try (the reconcile annotation).
+    ``forced``: a person asked for another try (the reconcile annotation). ``new_key``: the last run was made with another key.
     """
 
     desired: Desired
@@ -203,6 +203,7 @@ class World:
     chain_chainlets: frozenset[str] | None = None
     chain_missing: bool = False
     forced: bool = False
+    new_key: bool = False
 
     @property
     def ours(self) -> bool:
@@ -254,6 +255,12 @@ class Resource:
     @property
     def abandoned(self) -> bool:
         return self.annotations.get(ABANDON_ANNOTATION, "").lower() == "true"
+
+    @property
+    def ours(self) -> bool:
+        """Whether there may be something on Baseten that this resource answers for."""
+        begun = any(e.operation == "CreateEnvironment" and e.outcome in (None, "Accepted") for e in self.status.operations)
+        return begun or (self.status.environment is not None and self.status.environment.managed is not False)
 
     @property
     def target(self) -> tuple[str, str]:

@@ -42,7 +42,7 @@ class Done:
     journal: tuple[JournalEntry, ...]
     environment: Environment | None
     calls: list[Action] = field(default_factory=list)
-    refused: list[JournalEntry] = field(default_factory=list)
+    refused: list[Action] = field(default_factory=list)
     error: BasetenError | None = None
 
 
@@ -84,7 +84,7 @@ def _refuse(action: Action, error: BasetenError, now: datetime, done: Done) -> N
     entry = action.entry.model_copy(update={"outcome": outcome.value, "finished_at": now, "message": error.message[:1024]})
     log.warning("refused: %s: %s", told(action.call), error.message, extra={"operation": entry.operation})
     done.journal = with_entry(done.journal, entry)
-    done.refused.append(entry)
+    done.refused.append(replace(action, entry=entry))
 
 
 async def _send(baseten: Baseten, world: World, action: Action) -> Environment | str | None:

@@ -28,7 +28,8 @@ def finalizer_wanted(resource: Resource) -> bool:
 
 def guard(resource: Resource, owner: Resource | None, now: datetime, *, stale: bool) -> Stop | None:
     """None: go on. ``owner`` is the older resource that has the same environment as its target. ``stale``: see Report."""
-    if resource.deleting and (resource.abandoned or owner is not None or not finalizer_wanted(resource)):
+    nothing_to_do = resource.abandoned or owner is not None or not finalizer_wanted(resource) or not resource.ours
+    if resource.deleting and nothing_to_do:
         return Stop(_report(resource, now), release=True)
     finding = _problem(resource, owner)
     if finding is not None:

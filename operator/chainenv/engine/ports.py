@@ -62,8 +62,11 @@ class Store(Protocol):
 
 
 class Keys(Protocol):
-    async def key_for(self, resource: Resource) -> ApiKey:
-        """Raises KeyUnavailableError, or ClusterUnavailableError when the Secret could not be read."""
+    async def key_for(self, resource: Resource, *, fresh: bool) -> ApiKey:
+        """``fresh``: look at the Secret now, and try even a key that Baseten refused.
+
+        Raises KeyUnavailableError, or ClusterUnavailableError when the Secret could not be read.
+        """
 
     def refused(self, resource: Resource, key: ApiKey) -> None:
         """Baseten did not take the key: read the Secret again, and try the same value only slowly."""

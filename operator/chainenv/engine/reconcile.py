@@ -10,7 +10,7 @@ writes that resource's status.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..api import Baseten, BasetenError
@@ -50,6 +50,10 @@ class Memo:
     looks: int = 0
     unwritten: tuple[JournalEntry, ...] | None = None
     """The journal after calls whose outcome could not be written to the status yet."""
+    key: str = ""
+    """Fingerprint of the key that the last plan was made with."""
+    request: str | None = None
+    """The last reconcile annotation for which the key was looked at anew."""
     written: tuple[str, str] | None = None
     """The last status written: the resourceVersion that came of it, and its hash."""
 
@@ -97,7 +101,7 @@ class Reconciler:
             await self._publish(resource, memo, stopped.report)
             return next_look(stopped.report, self._intervals, missing=False, looks=0, luck=self._ports.luck())
         try:
-            key = await self._ports.keys.key_for(resource)
+            key = await self._ports.keys.key_for(resource, fresh=self._asked_anew(resource, memo))
         except KeyUnavailableError as error:
             await self._publish(resource, memo, troubles.no_key(self._blank(resource, memo), resource, error))
             return error.retry_seconds
@@ -109,7 +113,9 @@ class Reconciler:
 
     async def _run(self, baseten: Baseten, resource: Resource, memo: Memo) -> float | None:
         opened = resource.status.operations if memo.unwritten is None else memo.unwritten
-        world = recover(await observe(baseten, resource, opened, self._ports.now, self._timing, memo.missing_since))
+        seen = await observe(baseten, resource, opened, self._ports.now, self._timing, memo.missing_since)
+        world = recover(replace(seen, new_key=memo.key not in ("", baseten.key.fingerprint)))
+        memo.key = baseten.key.fingerprint
         self._seen(baseten, memo, world)
         planned = plan_deletion(world) if resource.deleting else plan(world)
         if planned.release:
@@ -126,6 +132,12 @@ class Reconciler:
         await self._publish(journal.resource, memo, report)
         missing = planned.missing and not done.calls
         return next_look(report, self._intervals, missing=missing, looks=memo.looks, luck=self._ports.luck())
+
+    def _asked_anew(self, resource: Resource, memo: Memo) -> bool:
+        """Once for each value of the reconcile annotation."""
+        asked = resource.forced and memo.request != resource.reconcile_request
+        memo.request = resource.reconcile_request
+        return asked
 
     # -- parts of a run --------------------------------------------------------------------------------------------
 
@@ -154,6 +166,8 @@ class Reconciler:
             drift=resource.status.drift,
             complete=False,
             stale=self._stale(memo),
+            reconcile_request=resource.reconcile_request,
+            deleting=resource.deleting,
         )
 
     def _stale(self, memo: Memo) -> bool:
@@ -167,8 +181,8 @@ class Reconciler:
             now=world.now,
             observed=True,
             environment=done.environment,
-            findings=(*planned.findings, *(refusal(entry) for entry in done.refused)),
-            drift=planned.drift,
+            findings=troubles.told_of_deletion(resource, (*planned.findings, *(refusal(a.entry) for a in done.refused))),
+            drift=(*planned.drift, *(d for a in done.refused for d in getattr(a.call, "differences", ()))),
             journal=done.journal,
             calls=tuple(action.call for action in done.calls),
             complete=done.error is None,
@@ -189,7 +203,7 @@ class Reconciler:
             memo.written = (await self._ports.store.write_status(resource, status)).resource_version, hashed
         if report.observed:
             memo.unwritten = None
-        for each in changes(resource.status, status):
+        for each in changes(resource.status, status, report.findings):
             self._ports.events.emit(resource, each)
 
     async def _failed(self, baseten: Baseten, resource: Resource, memo: Memo, report: Report, error: BasetenError) -> float:

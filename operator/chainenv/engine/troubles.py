@@ -51,12 +51,17 @@ def internal_error(report: Report) -> Report:
 
 
 def _with(report: Report, resource: Resource, finding: Finding, *, complete: bool) -> Report:
-    if resource.deleting:
-        hint = (
-            f"kubectl annotate chenv {resource.name} -n {resource.namespace} chains.baseten.co/abandon=true lets the resource go as it is"
-        )
-        finding = dataclasses.replace(finding, message=f"being deleted, but {finding.message}. {hint}")
-    return dataclasses.replace(report, findings=(*report.findings, finding), complete=complete)
+    return dataclasses.replace(report, findings=(*report.findings, *told_of_deletion(resource, (finding,))), complete=complete)
+
+
+def told_of_deletion(resource: Resource, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What keeps a resource that is being deleted is told with the way to let it go."""
+    if not resource.deleting:
+        return findings
+    hint = f"kubectl annotate chenv {resource.name} -n {resource.namespace} chains.baseten.co/abandon=true lets the resource go as it is"
+    return tuple(
+        f if f.severity == Severity.WAITING else dataclasses.replace(f, message=f"being deleted, but {f.message}. {hint}") for f in findings
+    )
 
 
 def _finding(report: Report, error: BasetenError, failures: int, delay_seconds: float) -> Finding:
@@ -64,13 +69,13 @@ def _finding(report: Report, error: BasetenError, failures: int, delay_seconds: 
     until = report.now + timedelta(seconds=delay_seconds + 59)
     again = f"next try by {until:%H:%M}Z"
     if isinstance(error, RateLimited):
-        return Finding(Severity.BLOCKED, Reason.RATE_LIMITED, f"Baseten's rate limit for this key is reached; {again}")
+        return Finding(Severity.BLOCKED, Reason.RATE_LIMITED, "Baseten's rate limit for this key is reached", again)
     if isinstance(error, CredentialsRefused):
         return Finding(Severity.STALLED, Reason.CREDENTIALS_REFUSED, f"Baseten refuses the API key: {error.message}")
     reason = Reason.CONFLICT if isinstance(error, Conflict) else Reason.UNAVAILABLE
     many = 1 << (failures.bit_length() - 1)
     count = f"{many} or more times in a row" if many > 1 else "once"
-    return Finding(Severity.BLOCKED, reason, f"a call to Baseten failed {count}: {error.message}; {again}")
+    return Finding(Severity.BLOCKED, reason, f"a call to Baseten failed {count}: {error.message}", again)
 
 
 def event_of(call: Call, world: World) -> Told:

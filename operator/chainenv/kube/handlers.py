@@ -67,6 +67,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = SERVER_TIMEOUT + 30
     settings.watching.connect_timeout = 10
     settings.queueing.idle_timeout = 1
+    settings.process.ultimate_exiting_timeout = None  # else a watch that failed once ends the process ten minutes later
     settings.networking.error_backoffs = (1, 1, 2, 2)  # kopf's own grow to minutes: a change would wait that long after an outage
     return settings
 

@@ -42,12 +42,14 @@ class SecretKeys:
         self._values: dict[tuple[str, str], tuple[float, dict[str, Any] | None]] = {}
         self._refusals: dict[str, _Refusal] = {}
 
-    async def key_for(self, resource: Resource) -> ApiKey:
+    async def key_for(self, resource: Resource, *, fresh: bool) -> ApiKey:
         ref = resource.spec.api_key_secret_ref
+        if fresh and ref is not None:
+            self._values.pop((resource.namespace, ref.name), None)
         key = self._own_key(resource) if ref is None else await self._from_secret(resource.namespace, ref)
         refusal = self._refusals.get(key.fingerprint)
         now = time.monotonic()
-        if refusal is None:
+        if refusal is None or fresh:
             return key
         if now < refusal.retry_at:
             where = f"Secret {ref.name}, key {ref.key}" if ref else "the operator's BASETEN_API_KEY"

@@ -29,7 +29,7 @@ class _Kept:
     version: int
     text: bytes
     target: Target
-    age: tuple[str, str]
+    age: tuple[str, int, str]
 
 
 class ObjectStore:
@@ -40,6 +40,7 @@ class ObjectStore:
         self._on_change = on_change
         self._kept: dict[Key, _Kept] = {}
         self._by_target: defaultdict[Target, set[Key]] = defaultdict(set)
+        self._writing: dict[Key, Mapping[str, Any] | None] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -52,12 +53,17 @@ class ObjectStore:
     def put(self, raw: Mapping[str, Any]) -> None:
         """An object from the watch or a list. Older than, or the same as, what is known: nothing happens."""
         key = key_of(raw)
+        if key in self._writing:  # perhaps our own write, told before it was answered
+            self._writing[key] = raw
+            return
         version = _version(raw)
         old = self._kept.get(key)
-        if old is not None and old.version >= version and old.age[1] == raw["metadata"]["uid"]:
+        if old is not None and old.version >= version and old.age[-1] == raw["metadata"]["uid"]:
             return
         self._keep(key, raw, version)
         self._on_change(key)
+        if old is None:
+            self._tell_others(key)
 
     def remove(self, key: Key) -> None:
         """The object is gone; others that wanted its environment may be next."""
@@ -65,7 +71,8 @@ class ObjectStore:
         if kept is None:
             return
         self._forget_target(key, kept.target)
-        for other in (key, *self._by_target.get(kept.target, ())):
+        self._on_change(key)
+        for other in self._by_target.get(kept.target, ()):
             self._on_change(other)
 
     def replace_all(self, objects: Iterable[Mapping[str, Any]], version: int) -> int:
@@ -82,15 +89,19 @@ class ObjectStore:
             self.remove(key)
         return missed
 
+    def _tell_others(self, key: Key) -> None:
+        """Whose environment it is may have changed for everyone who wants it."""
+        for other in self._by_target[self._kept[key].target] - {key}:
+            self._on_change(other)
+
     def _keep(self, key: Key, raw: Mapping[str, Any], version: int) -> None:
-        spec, meta = raw.get("spec") or {}, raw["metadata"]
+        spec = raw.get("spec") or {}
         target = (str(spec.get("chainID", "")), str(spec.get("environmentName") or key.name))
         old = self._kept.get(key)
         if old is not None and old.target != target:
             self._forget_target(key, old.target)
         self._by_target[target].add(key)
-        age = (str(meta.get("creationTimestamp", "")), str(meta.get("uid", "")))
-        self._kept[key] = _Kept(version, json.dumps(_trimmed(raw), separators=(",", ":")).encode(), target, age)
+        self._kept[key] = _Kept(version, json.dumps(_trimmed(raw), separators=(",", ":")).encode(), target, _age(raw))
 
     def _forget_target(self, key: Key, target: Target) -> None:
         self._by_target[target].discard(key)
@@ -140,18 +151,32 @@ class ObjectStore:
     async def _write(self, resource: Resource, method: str, *more: str, **call: Any) -> Resource:
         """Raises WriteConflictError with the newer object in the store; other refusals are ClusterError."""
         key = Key(resource.namespace, resource.name)
+        self._writing[key] = None
         try:
             raw = await self._cluster.request(method, object_path(key, *more), **call)
         except ClusterError as error:
             if error.status not in (404, 409):
                 raise
+            self._told_meanwhile(key)
             await self._refresh(key)
             raise WriteConflictError(str(key)) from error
+        else:
+            self._accept(key, raw)
+        finally:
+            self._told_meanwhile(key)
+        return _resource(raw)
+
+    def _accept(self, key: Key, raw: Mapping[str, Any]) -> None:
         if raw["metadata"].get("deletionTimestamp") and not raw["metadata"].get("finalizers"):
             self.remove(key)
         else:
             self._keep(key, raw, _version(raw))
-        return _resource(raw)
+
+    def _told_meanwhile(self, key: Key) -> None:
+        """What the watch said during a write is news only if it is newer than the write."""
+        told = self._writing.pop(key, None)
+        if told is not None and (key in self._kept or not told["metadata"].get("deletionTimestamp")):
+            self.put(told)
 
     async def _refresh(self, key: Key) -> None:
         try:
@@ -168,6 +193,13 @@ def object_path(key: Key, *more: str) -> str:
 
 def key_of(raw: Mapping[str, Any]) -> Key:
     return Key(raw["metadata"]["namespace"], raw["metadata"]["name"])
+
+
+def _age(raw: Mapping[str, Any]) -> tuple[str, int, str]:
+    """The oldest owns an environment; of those made in the same second, the one that has it already."""
+    meta = raw["metadata"]
+    managed = ((raw.get("status") or {}).get("environment") or {}).get("managed") is True
+    return str(meta.get("creationTimestamp", "")), 0 if managed else 1, str(meta.get("uid", ""))
 
 
 def _version(raw: Mapping[str, Any]) -> int:

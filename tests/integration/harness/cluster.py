@@ -55,9 +55,14 @@ class Cluster:
     def install(self) -> None:
         """The CRD, then the operator's namespace, service account and role."""
         self.kubectl("apply", "--server-side", "-f", str(CRDS))
-        self.kubectl("wait", "--for=condition=Established", "crd/chainenvironments.chains.baseten.co", "--timeout=60s")
+        wait_until("the CRD is established", self._is_established)  # kubectl wait gives up while it has no conditions at all
         self.kubectl("apply", "-k", str(BASE))
         wait_until("the schema is published", lambda: RESOURCES.removeprefix("/") in self.get("/openapi/v3")["paths"])
+
+    def _is_established(self) -> bool:
+        crd = self.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/chainenvironments.chains.baseten.co")
+        conditions = crd.get("status", {}).get("conditions") or ()
+        return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
 
     def kubectl(
         self, *arguments: str, namespace: str | None = None, input: str | None = None, check: bool = True

@@ -62,14 +62,14 @@ class Stage:
 
     # -- the operator ----------------------------------------------------------------------------------------------
 
-    def run_operator(self, **settings: str) -> OperatorProcess:
+    def run_operator(self, hurry: Mapping[str, float] | None = None, /, **settings: str) -> OperatorProcess:
         """With the service account's kubeconfig, on this test's namespace. ``settings`` are environment variables; "" unsets one."""
-        operator = OperatorProcess(self._settings(settings), self._directory / f"operator-{len(self.operators)}.log")
+        operator = OperatorProcess(self.settings(settings), self._directory / f"operator-{len(self.operators)}.log", hurry)
         self.operators.append(operator)
         operator.start()
         return operator
 
-    def _settings(self, settings: Mapping[str, str]) -> dict[str, str]:
+    def settings(self, settings: Mapping[str, str]) -> dict[str, str]:
         chosen = {
             **FAST,
             "KUBECONFIG": str(self.cluster.plane.kubeconfig_for(OPERATOR)),

@@ -1,0 +1,111 @@
+"""What /livez rests on: the queue ticks while it turns, and whoever is asked says so when it does not any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chainenv import app
+from chainenv.engine.ports import Key
+from chainenv.kube.cluster import Cluster
+from chainenv.kube.queue import Queue
+from chainenv.settings import load
+
+ONE, OTHER = Key("team", "one"), Key("team", "other")
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(work: Any) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.mark.asyncio
+async def test_the_queue_ticks_without_anything_to_do() -> None:
+    queue = Queue(_never, workers=1)
+    async with running(queue.run()):
+        first = queue.last_tick
+        await until(lambda: queue.last_tick > first)
+
+
+@pytest.mark.asyncio
+async def test_the_queue_ticks_while_every_worker_waits_for_an_answer() -> None:
+    queue = Queue(_never, workers=1)
+    queue.add(ONE)
+    queue.add(OTHER)
+    async with running(queue.run()):
+        await until(lambda: queue.running == 1)
+        first = queue.last_tick
+        await until(lambda: queue.last_tick > first)
+
+
+@pytest.mark.asyncio
+async def test_a_run_that_was_cancelled_by_somebody_is_made_again() -> None:
+    """Whoever ends the tasks of a watch that failed must not make a resource be forgotten."""
+    runs: list[Key] = []
+
+    async def handle(key: Key) -> float | None:
+        runs.append(key)
+        await asyncio.sleep(0 if len(runs) > 1 else 3600)
+        return None
+
+    queue = Queue(handle, workers=2)
+    queue.add(ONE)
+    async with running(queue.run()):
+        await until(lambda: runs)
+        (task,) = [each for each in asyncio.all_tasks() if each.get_name() == f"reconcile {ONE}"]
+        task.cancel()
+        await until(lambda: len(runs) == 2)
+
+
+@pytest.mark.asyncio
+async def test_livez_fails_once_the_queue_has_stopped_turning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "LIVE_SECONDS", 1.5)
+    operator = app.Operator(load(), await _nowhere(tmp_path, monkeypatch))
+    try:
+        async with running(operator._lead()) as queue:
+            begun = time.monotonic()
+            await until(lambda: time.monotonic() - begun > 2)
+            assert operator.live() is None, "it turns"
+            queue.cancel()
+            await until(operator.live)
+            assert "the queue has not ticked" in str(operator.live())
+    finally:
+        await operator._close([])
+
+
+async def _never(_: Key) -> float | None:
+    await asyncio.sleep(3600)
+    return None
+
+
+async def _nowhere(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """No call is made to it."""
+    config = {
+        "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "nobody", "user": {"token": "none"}}],
+        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "nobody"}}],
+        "current-context": "none",
+    }
+    (directory / "kubeconfig").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(directory / "kubeconfig"))
+    return await Cluster.connect()
