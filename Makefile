@@ -23,7 +23,7 @@ demo: $(STAMP) ## Watch the operator at work on this machine: no cluster, no acc
 .PHONY: test
 test: check ## Check everything, then run all tests
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 4  # most of the time each of them waits
 
 .PHONY: check
 check: $(STAMP) ## The static part: lint, format, types, import layers, generated and locked files
@@ -34,11 +34,13 @@ check: $(STAMP) ## The static part: lint, format, types, import layers, generate
 	@$(BIN)/chainenv crd | cmp -s - $(CRD) || { echo "$(CRD) is stale: run make generate" >&2; exit 1; }
 	@test ! -e operator/__init__.py || { echo "operator/__init__.py would shadow Python's own operator: remove it" >&2; exit 1; }
 	$(BIN)/python requirements/check.py
+	$(BIN)/python deploy/generate.py --check
 
 .PHONY: generate
-generate: $(STAMP) ## Write the CRD anew from the types
+generate: $(STAMP) ## Write anew the CRD from the types, and what deploy/ makes of it
 	$(BIN)/chainenv crd > $(CRD).new
 	mv $(CRD).new $(CRD)
+	$(BIN)/python deploy/generate.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -49,6 +51,33 @@ lock: $(STAMP) ## Take the newest allowed versions of all dependencies
 	$(COMPILE) pyproject.toml -c requirements/build.txt -o requirements/run.txt
 	$(COMPILE) requirements/dev.in requirements/build.in pyproject.toml operator/pyproject.toml \
 	  -c requirements/build.txt -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) requirements/supply.in -o requirements/supply.txt
+
+.PHONY: tools
+tools: $(STAMP) ## Build helm, promtool and the other tools that tests/cluster asks, once, into the user's cache
+	@$(BIN)/python -m chainenv_sandbox.gotools
+
+# What looks at the locked dependencies, in an environment of its own.
+SUPPLY := build/supply
+$(SUPPLY)/.installed: requirements/supply.txt $(STAMP)
+	@$(BIN)/python -m venv --clear $(SUPPLY)
+	@$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/supply.txt
+	@touch $@
+
+.PHONY: sbom
+sbom: $(SUPPLY)/.installed ## Write dist/sbom.cdx.json: the operator's locked dependencies (CycloneDX)
+	@mkdir -p dist
+	$(SUPPLY)/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-format JSON --output-file dist/sbom.cdx.json
+
+.PHONY: audit
+audit: $(SUPPLY)/.installed ## Ask for known vulnerabilities in the operator's locked dependencies
+	$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/run.txt
+
+# The time of the last commit: from the same sources comes the same wheel.
+.PHONY: wheel
+wheel: $(STAMP) ## Build the operator's wheel into dist/, the same from the same commit
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --pretty=%ct)} $(BIN)/python -m hatchling build -t wheel -d dist
 
 .PHONY: clean
 clean: ## Remove .venv and everything the tools left; the control plane's binaries stay in the user's cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import signal
 import time
@@ -22,7 +23,7 @@ from .engine.ports import Key, Ports
 from .engine.reconcile import Reconciler
 from .kube.cluster import Cluster
 from .kube.events import EventWriter
-from .kube.handlers import watch
+from .kube.handlers import Watch
 from .kube.http import serve_metrics, serve_probes
 from .kube.leader import Leader
 from .kube.lister import Lister
@@ -53,9 +54,10 @@ class Operator:
     def __init__(self, settings: Settings, cluster: Cluster) -> None:
         self._settings = settings
         self._cluster = cluster
-        self._store = ObjectStore(cluster, self._changed)
-        self._events = EventWriter(cluster)
         self._leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
+        self._store = ObjectStore(cluster, self._changed, self._fence)
+        self._watch = Watch(self._store, cluster, settings.namespaces)
+        self._events = EventWriter(cluster)
         self._transport = Transport(
             settings.baseten_base_url,
             timeout_seconds=settings.request_timeout_seconds,
@@ -79,8 +81,13 @@ class Operator:
             baseten=lambda key: Baseten(self._transport, key),
             now=lambda: datetime.now(UTC),
             luck=random.random,
-            fence=self._leader.fence if self._leader else lambda: None,
+            fence=self._fence,
         )
+
+    def _fence(self) -> None:
+        """Raises NotLeadingError when another process may act."""
+        if self._leader is not None:
+            self._leader.fence()
 
     def _changed(self, key: Key) -> None:
         if self._listed:
@@ -131,10 +138,7 @@ class Operator:
 
     async def _watch_and_handle(self, stop: asyncio.Task[Any]) -> None:
         """Until a signal comes or the Lease is lost; before that, only a bug ends the watch or the queue."""
-        kopf_stop = asyncio.Event()
-        watching = asyncio.create_task(
-            watch(self._store, self._cluster, self._settings.namespaces, kopf_stop, self._on_signals), name="watch"
-        )
+        watching = asyncio.create_task(self._watch.run(self._lister.list_all), name="watch")
         queue = asyncio.create_task(self._lead(), name="queue")
         leading = _background(self._leader.run()) if self._leader else None
         helpers = [_background(self._events.run()), _background(self._lister.relist_forever()), _background(self._heartbeat())]
@@ -142,12 +146,12 @@ class Operator:
         try:
             await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._finish(queue)
-            kopf_stop.set()
-            for task in (*helpers, *([leading] if leading else [])):
+            lost = leading is not None and leading.done()
+            await self._finish(queue, leading)
+            for task in helpers:
                 task.cancel()
         await asyncio.gather(queue, watching, return_exceptions=stop.done())
-        if leading is not None and leading.done() and not leading.cancelled():
+        if lost:
             raise LeaseLostError
 
     async def _lead(self) -> None:
@@ -158,14 +162,18 @@ class Operator:
         self._acting = True
         await self._queue.run()
 
-    async def _finish(self, queue: asyncio.Task[None]) -> None:
+    async def _finish(self, queue: asyncio.Task[None], leading: asyncio.Task[Any] | None) -> None:
         """No new work; what is under way comes to its end; then somebody else may act."""
         self._queue.stop()
+        self._watch.stop()
         if not self._acting:
             queue.cancel()
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(asyncio.shield(queue), GRACE_SECONDS)
-        if self._leader is not None:
+        self._queue.cancel_running()
+        if self._leader is not None and leading is not None:
+            leading.cancel()
+            await asyncio.wait([leading])
             await self._leader.release()
         await self._events.drain(2)
 
@@ -187,7 +195,6 @@ class Operator:
     # -- signals ---------------------------------------------------------------------------------------------------
 
     def _on_signals(self) -> None:
-        """Called again when the watch is up: kopf installs handlers of its own."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
@@ -195,7 +202,7 @@ class Operator:
     def _signalled(self, number: signal.Signals) -> None:
         self._signals += 1
         if self._signals > 1:
-            raise SystemExit(128 + number)
+            os._exit(128 + number)  # at once: the watch's thread is not waited for, and the journal is durable
         log.info("%s: finishing what is under way", signal.Signals(number).name)
         self._stop.set()
 
@@ -208,6 +215,8 @@ class Operator:
     def ready(self) -> str | None:
         if not self._listed:
             return "the resources have not been listed yet"
+        if self._watch.down_seconds > READY_SECONDS:
+            return f"the watch has been down for {self._watch.down_seconds:.0f} s"
         age = time.monotonic() - self._cluster.last_contact
         return f"no successful contact with the API server for {age:.0f} s" if age > READY_SECONDS else None
 

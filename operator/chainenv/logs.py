@@ -20,12 +20,15 @@ def set_up(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # warns that it leaves the signals to us
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def _about(record: logging.LogRecord) -> bool:
     """Every line written during a run names its resource: as fields in JSON, before the message in text."""
+    if record.name.startswith("kopf"):
+        record.exc_info = None  # what matters of it is told in one line where the watch is started again
     about = RESOURCE.get()
     if about and not hasattr(record, "resource"):
         record.resource = about

@@ -229,6 +229,8 @@ class Reconciler:
             await self._publish(resource, memo, troubles.internal_error(self._blank(resource, memo)))
         except WriteConflictError:
             return CONFLICT_SECONDS
+        except NotLeadingError:
+            return STANDBY_SECONDS
         except Exception:
             log.exception("the status could not be written")
         return delay

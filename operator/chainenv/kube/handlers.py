@@ -8,38 +8,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Mapping
+import threading
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import kopf
 
 from ..crd.types import GROUP, PLURAL, VERSION
-from .cluster import Cluster
+from .cluster import Cluster, ClusterError
 from .store import ObjectStore, key_of
 
 log = logging.getLogger(__name__)
 
 SERVER_TIMEOUT = 300
-"""A watch is opened anew after this many seconds, whatever happens; a silent one after kopf's inactivity time-out (70 s)."""
+"""A watch is opened anew after this many seconds, whatever happens; a silent one after INACTIVITY_SECONDS."""
+
+INACTIVITY_SECONDS = 70.0
+"""The API server sends a bookmark each minute: a watch that says nothing for longer is dead."""
 
 RESTART_SECONDS = 3.0
 
 
-def registry(store: ObjectStore, cluster: Cluster) -> kopf.OperatorRegistry:
+def registry(seen: Callable[[Mapping[str, Any]], None], login: Callable[[], Awaitable[kopf.ConnectionInfo]]) -> kopf.OperatorRegistry:
     """kopf's handlers: log in as the rest of the operator does, and hand over what the watch says."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        return await _connection(cluster)
+    async def connect(**_: Any) -> kopf.ConnectionInfo:
+        return await login()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
-    async def seen(event: Mapping[str, Any], **_: Any) -> None:
-        raw = event["object"]
-        if event.get("type") == "DELETED":
-            store.remove(key_of(raw))
-        else:
-            store.put(raw)
+    async def tell(event: Mapping[str, Any], **_: Any) -> None:
+        seen(event)
 
     return handlers
 
@@ -66,39 +67,81 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = SERVER_TIMEOUT
     settings.watching.client_timeout = SERVER_TIMEOUT + 30
     settings.watching.connect_timeout = 10
+    settings.watching.inactivity_timeout = INACTIVITY_SECONDS
     settings.queueing.idle_timeout = 1
     settings.process.ultimate_exiting_timeout = None  # else a watch that failed once ends the process ten minutes later
     settings.networking.error_backoffs = (1, 1, 2, 2)  # kopf's own grow to minutes: a change would wait that long after an outage
     return settings
 
 
-async def watch(
-    store: ObjectStore, cluster: Cluster, namespaces: Collection[str], stop: asyncio.Event, on_ready: Callable[[], None]
-) -> None:
-    """Until ``stop`` is set. kopf gives up on answers it does not expect; here it is started again, and that is logged."""
-    while not stop.is_set():
-        ready = asyncio.Event()
-        telling = asyncio.create_task(_tell(ready, on_ready))
+class Watch:
+    """kopf in a thread and an event loop of its own: at its end it cancels every task of its loop, and it takes the signals."""
+
+    def __init__(self, store: ObjectStore, cluster: Cluster, namespaces: Collection[str]) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._namespaces = tuple(namespaces)
+        self._loop = asyncio.get_running_loop()
+        self._stop = threading.Event()
+        self._stop_kopf: Callable[[], object] = lambda: None
+        self._down_since: float | None = time.monotonic()
+
+    @property
+    def down_seconds(self) -> float:
+        return 0.0 if self._down_since is None else time.monotonic() - self._down_since
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._stop_kopf()
+
+    async def run(self, missed: Callable[[], Awaitable[Any]]) -> None:
+        """Until ``stop``. kopf gives up on answers it does not expect; here it is started again, and ``missed`` looks for
+        what happened meanwhile."""
+        while not self._stop.is_set():
+            try:
+                await asyncio.to_thread(asyncio.run, self._kopf())
+            except Exception as error:
+                log.warning("the watch failed and is started again: %s", error)
+                self._down_since = time.monotonic()
+                await asyncio.to_thread(self._stop.wait, RESTART_SECONDS)
+                with contextlib.suppress(ClusterError):
+                    await missed()
+
+    async def _kopf(self) -> None:
+        """In the thread. Raises what kopf raises."""
+        loop, stop, ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+        def stop_soon() -> None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(stop.set)
+
+        self._stop_kopf = stop_soon
+        if self._stop.is_set():
+            return
+        telling = asyncio.create_task(self._tell_ready(ready))
         try:
             await kopf.operator(
-                registry=registry(store, cluster),
+                registry=registry(self._seen, self._login),
                 settings=_settings(),
                 standalone=True,
-                clusterwide=not namespaces,
-                namespaces=tuple(namespaces),
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
                 stop_flag=stop,
                 ready_flag=ready,
             )
-        except Exception as error:
-            log.warning("the watch failed and is started again: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RESTART_SECONDS)
-        else:
-            return
         finally:
             telling.cancel()
 
+    async def _tell_ready(self, ready: asyncio.Event) -> None:
+        await ready.wait()
+        self._down_since = None
 
-async def _tell(ready: asyncio.Event, on_ready: Callable[[], None]) -> None:
-    await ready.wait()
-    on_ready()
+    def _seen(self, event: Mapping[str, Any]) -> None:
+        raw = event["object"]
+        if event.get("type") == "DELETED":
+            self._loop.call_soon_threadsafe(self._store.remove, key_of(raw))
+        else:
+            self._loop.call_soon_threadsafe(self._store.put, raw)
+
+    async def _login(self) -> kopf.ConnectionInfo:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_connection(self._cluster), self._loop))

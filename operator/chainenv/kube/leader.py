@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 LEASE_NAME = "chainenv-operator"
 LEASE_SECONDS = 15
 RENEW_SECONDS = 2.0
+WAITING_SECONDS = 1.0
+"""How often a process that does not hold the Lease looks whether it is free."""
 TRUSTED_SECONDS = 10.0
 """After the last renewal this process trusts itself for so long: less than the others wait (LEASE_SECONDS)."""
 
@@ -56,7 +58,7 @@ class Leader:
             if self.acquired.is_set() and not self.leading:
                 log.error("the Lease was lost")
                 return
-            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(RENEW_SECONDS if self.leading else WAITING_SECONDS)
 
     async def _round(self) -> None:
         begun = time.monotonic()

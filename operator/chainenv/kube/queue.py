@@ -79,6 +79,11 @@ class Queue:
         self._stopping = True
         self._wake.set()
 
+    def cancel_running(self) -> None:
+        """What is being handled is broken off; the journal knows how far it got."""
+        for task in self._running.values():
+            task.cancel()
+
     def _start_due(self) -> float:
         """Start what is due, as far as there are workers; returns how long nothing is due."""
         while self._heap and len(self._running) < self._workers and not self._stopping:
@@ -98,6 +103,9 @@ class Queue:
         delay: float | None = None
         try:
             delay = await self._handle(key)
+        except asyncio.CancelledError:  # by whomever: the resource is not forgotten for that
+            delay = None if self._stopping else 0.0
+            raise
         finally:
             del self._running[key]
             if key in self._again:

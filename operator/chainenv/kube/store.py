@@ -33,10 +33,12 @@ class _Kept:
 
 
 class ObjectStore:
-    """Implements engine.ports.Store. ``on_change`` is told which keys have something new to look at."""
+    """Implements engine.ports.Store. ``on_change`` is told which keys have something new to look at; ``fence`` is asked
+    before each write (engine.ports.Ports)."""
 
-    def __init__(self, cluster: Cluster, on_change: Callable[[Key], None]) -> None:
+    def __init__(self, cluster: Cluster, on_change: Callable[[Key], None], fence: Callable[[], None]) -> None:
         self._cluster = cluster
+        self._fence = fence
         self._on_change = on_change
         self._kept: dict[Key, _Kept] = {}
         self._by_target: defaultdict[Target, set[Key]] = defaultdict(set)
@@ -150,6 +152,7 @@ class ObjectStore:
 
     async def _write(self, resource: Resource, method: str, *more: str, **call: Any) -> Resource:
         """Raises WriteConflictError with the newer object in the store; other refusals are ClusterError."""
+        self._fence()
         key = Key(resource.namespace, resource.name)
         self._writing[key] = None
         try:

@@ -37,7 +37,8 @@ _CLUSTER = pytest.StashKey[Cluster]()
 _SIMULATOR = pytest.StashKey[Simulator]()
 
 
-def _once(config: pytest.Config, key: pytest.StashKey[T], start: Callable[[], AbstractContextManager[T]]) -> T:
+def once(config: pytest.Config, key: pytest.StashKey[T], start: Callable[[], AbstractContextManager[T]]) -> T:
+    """What takes seconds to start, started with its first use and kept until pytest ends."""
     if key not in config.stash:
         stack = ExitStack()
         config.stash[key] = stack.enter_context(start())
@@ -51,13 +52,13 @@ def _simulator() -> AbstractContextManager[Simulator]:
 
 @pytest.fixture(scope="session")
 def cluster(pytestconfig: pytest.Config) -> Cluster:
-    return _once(pytestconfig, _CLUSTER, Cluster.start)
+    return once(pytestconfig, _CLUSTER, Cluster.start)
 
 
 @pytest.fixture
 def simulator(pytestconfig: pytest.Config) -> Simulator:
     """As if it had just been started."""
-    simulator = _once(pytestconfig, _SIMULATOR, _simulator)
+    simulator = once(pytestconfig, _SIMULATOR, _simulator)
     simulator.reset()
     return simulator
 
@@ -72,7 +73,7 @@ def stage(cluster: Cluster, simulator: Simulator, tmp_path: Path) -> Iterator[St
 @pytest.fixture(scope="module")
 def shared_stage(cluster: Cluster, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One for all tests of a module, each with resources and chains of its own (see case.py)."""
-    simulator = _once(pytestconfig, _SIMULATOR, _simulator)
+    simulator = once(pytestconfig, _SIMULATOR, _simulator)
     simulator.reset()
     stage = Stage(cluster, simulator, tmp_path_factory.mktemp("shared"), KEYS)
     yield stage

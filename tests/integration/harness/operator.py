@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -35,7 +36,11 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 class OperatorProcess:
     """``chainenv run``, started, killed and started again as a kubelet would."""
 
-    def __init__(self, settings: Mapping[str, str], log: Path) -> None:
+    def __init__(self, settings: Mapping[str, str], log: Path, hurry: Mapping[str, float] | None = None) -> None:
+        """``hurry``: constants that are to be shorter, see hurried.py."""
+        self._command = [sys.executable, "-m", "chainenv", "run"]
+        if hurry:
+            self._command = [sys.executable, "-P", str(Path(__file__).with_name("hurried.py")), json.dumps(hurry), "run"]
         self._environment = environment(settings)
         self._log = log
         self._child: Child | None = None
@@ -44,7 +49,7 @@ class OperatorProcess:
     def start(self) -> None:
         assert not self.alive, "the operator runs already"
         self.wanted = True
-        self._child = Child("operator", [sys.executable, "-m", "chainenv", "run"], log=self._log, env=self._environment)
+        self._child = Child("operator", self._command, log=self._log, env=self._environment)
 
     @property
     def child(self) -> Child:
@@ -74,6 +79,14 @@ class OperatorProcess:
         """SIGTERM, without waiting."""
         self.wanted = False
         self.child.signal(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """SIGSTOP: time goes on without it."""
+        self.child.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self.child.signal(signal.SIGCONT)
 
     def wait(self) -> int:
         """The exit code, once it has ended by itself."""

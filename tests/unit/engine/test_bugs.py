@@ -53,7 +53,7 @@ class Memory:
     def get(self, key: Key) -> Resource | None:
         return self.resources.get(key)
 
-    def owner_of(self, resource: Resource) -> Resource | None:
+    def owner_of(self, _: Resource) -> Resource | None:
         return None
 
     async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
@@ -67,7 +67,7 @@ class Memory:
     async def set_finalizer(self, resource: Resource, present: bool) -> Resource:
         raise NotImplementedError
 
-    async def key_for(self, resource: Resource) -> ApiKey:
+    async def key_for(self, _: Resource, **__: bool) -> ApiKey:
         self.tries += 1
         if self.bug is not None:
             self.bug()
@@ -113,7 +113,7 @@ def memory() -> Memory:
 
 async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(30):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of the test
             await asyncio.sleep(0.005)
 
 

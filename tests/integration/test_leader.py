@@ -1,0 +1,229 @@
+"""Two replicas: one acts, the other is ready to. Whoever does not hold the Lease does nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from chainenv_sandbox.controlplane.components import free_ports
+from chainenv_sandbox.proxy.client import Proxy
+
+from ..conftest import MEASURED
+from .harness.case import Case
+from .harness.cluster import Json
+from .harness.manifests import chainlet
+from .harness.operator import OperatorProcess
+from .harness.stage import Stage
+from .harness.waiting import wait_until
+
+NAMESPACE = "chainenv-system"
+"""Of the Lease: the role that is shipped allows it there."""
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/chainenv-operator"
+ELECTING = {"CHAINENV_LEADER_ELECTION": "true", "CHAINENV_LEASE_NAMESPACE": NAMESPACE}
+SHORT = {"chainenv.kube.leader:LEASE_SECONDS": 3, "chainenv.kube.leader:RENEW_SECONDS": 0.3, "chainenv.kube.leader:TRUSTED_SECONDS": 2.0}
+ACTING = "this process holds the Lease"
+
+
+@pytest.fixture
+def stage(apart: Stage) -> Iterator[Stage]:
+    """No Lease of an earlier test."""
+    forget = ("delete", "lease", "chainenv-operator", "--ignore-not-found")
+    apart.cluster.kubectl(*forget, namespace=NAMESPACE)
+    yield apart
+    apart.cluster.kubectl(*forget, namespace=NAMESPACE)
+
+
+def start(stage: Stage, key: str, hurry: dict[str, float] | None = None, /, **settings: str) -> OperatorProcess:
+    """``key``: the name of its API key, by which Baseten's journal tells the replicas apart."""
+    return stage.run_operator(hurry, **ELECTING, BASETEN_API_KEY=stage.keys[key], **settings)
+
+
+def wait_acting(operator: OperatorProcess, *, times: int = 1) -> None:
+    wait_until("it holds the Lease", lambda: operator.log.count(ACTING) >= times, interval=0.01)
+
+
+def wait_standing_by(operator: OperatorProcess) -> None:
+    wait_until("it stands by", lambda: "waiting for the Lease" in operator.log)
+
+
+def calls_of(stage: Stage, key: str, since: int = 0) -> list[str]:
+    return [f"{each.method} {each.path}" for each in stage.simulator.journal(since=since, key=key)]
+
+
+def lease(stage: Stage) -> Json:
+    found: Json = stage.cluster.get(LEASE)["spec"]
+    return found
+
+
+def writes(proxy: Proxy, since: int) -> list[str]:
+    """To resources, as far as the API server was asked for them."""
+    return [f"{e.method} {e.path}" for e in proxy.calls(since=since, path="/chainenvironments/") if e.method != "GET"]
+
+
+def settled(stage: Stage, name: str) -> Case:
+    case = Case(stage, f"{name}-{stage.namespace}").existing()
+    case.apply()
+    case.wait_settled()
+    return case
+
+
+# -- standing by ---------------------------------------------------------------------------------------------------
+
+
+def test_the_stand_by_is_ready_with_a_warm_cache_and_calls_nobody(stage: Stage) -> None:
+    leader = start(stage, "default")
+    wait_acting(leader)
+    probe, metrics = free_ports(2)
+    second = start(stage, "team", CHAINENV_PROBE_PORT=str(probe), CHAINENV_METRICS_PORT=str(metrics))
+    wait_standing_by(second)
+    settled(stage, "warm").wait_looks(5)
+
+    def ask(port: int, path: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False)
+
+    assert ask(probe, "/readyz").status_code == 200
+    assert ask(probe, "/livez").status_code == 200
+    wait_until("its cache holds the resource", lambda: "\nchainenv_resources 1.0\n" in ask(metrics, "/metrics").text)
+    assert "\nchainenv_leader 0.0\n" in ask(metrics, "/metrics").text
+    assert calls_of(stage, "team") == []
+    assert ACTING not in second.log
+
+
+# -- the end of a leader -------------------------------------------------------------------------------------------
+
+
+def test_after_sigterm_the_stand_by_acts_at_once(stage: Stage, record_property: object) -> None:
+    leader = start(stage, "default")
+    wait_acting(leader)
+    second = start(stage, "team")
+    wait_standing_by(second)
+    case = settled(stage, "handed-over")
+    begun = time.monotonic()
+    leader.ask_to_end()
+    wait_acting(second)
+    tell(record_property, f"failover after SIGTERM: {time.monotonic() - begun:.2f} s")
+    assert leader.wait() == 0
+    mark = stage.mark()
+    case.apply(promotionSettings={"rampUpDurationSeconds": 60})
+    case.wait_settled()
+    assert case.names_sent(mark) == ["promotion settings"]
+    assert calls_of(stage, "default", mark) == []
+
+
+def test_after_sigkill_the_stand_by_acts_when_the_lease_has_run_out(stage: Stage, record_property: object) -> None:
+    leader = start(stage, "default", SHORT)
+    wait_acting(leader)
+    second = start(stage, "team", SHORT)
+    wait_standing_by(second)
+    case = settled(stage, "taken-over")
+    begun = time.monotonic()
+    leader.kill()
+    case.apply(promotionSettings={"rampUpDurationSeconds": 60})
+    wait_acting(second)
+    tell(
+        record_property,
+        f"failover after SIGKILL with a Lease of {lease(stage)['leaseDurationSeconds']} s: {time.monotonic() - begun:.2f} s",
+    )
+    case.wait_settled()
+    assert case.names_sent() == ["promotion settings"]
+    assert lease(stage)["leaseTransitions"] == 1
+
+
+def test_the_lease_is_given_back_at_the_end(stage: Stage) -> None:
+    leader = start(stage, "default", SHORT)
+    wait_acting(leader)
+    assert leader.terminate() == 0
+    assert lease(stage)["holderIdentity"] == ""
+
+
+def test_a_lease_given_back_is_not_taken_again_by_who_ends(stage: Stage, proxy: Proxy, proxied: str) -> None:
+    """Its last events take a while to be written."""
+    leader = start(stage, "default", SHORT, KUBECONFIG=proxied)
+    wait_acting(leader)
+    proxy.hold("events", method="POST", path="/events$", times=None)
+    settled(stage, "slow-events")
+    proxy.wait_held("events")
+    leader.ask_to_end()
+    assert leader.wait() == 0
+    assert lease(stage)["holderIdentity"] == ""
+
+
+# -- a leader that was not there for a while -----------------------------------------------------------------------
+
+
+def sleeper_and_successor(stage: Stage, kubeconfig: str) -> tuple[OperatorProcess, OperatorProcess]:
+    """The first acts, through the proxy; the second stands by."""
+    sleeper = start(stage, "default", SHORT, KUBECONFIG=kubeconfig)
+    wait_acting(sleeper)
+    successor = start(stage, "team", SHORT)
+    wait_standing_by(successor)
+    return sleeper, successor
+
+
+def test_a_leader_that_slept_past_its_lease_does_nothing_and_ends(stage: Stage, proxy: Proxy, proxied: str) -> None:
+    """It wakes up with work at hand: the answer to its last look has come, and the spec has changed."""
+    sleeper, successor = sleeper_and_successor(stage, proxied)
+    case = settled(stage, "slept")
+    stage.simulator.hold("look", method="GET", path=f"/chains/{case.chain}/", key="default", point="after_effect")
+    stage.simulator.wait_held("look", timeout=30)
+    sleeper.pause()
+    wait_acting(successor)
+    case.apply(promotionSettings={"rampUpDurationSeconds": 60})
+    case.wait_settled()
+    mark, written = stage.mark(), proxy.mark()
+    stage.simulator.release("look")
+    sleeper.go_on()
+    ended = sleeper.wait()
+    sleeper.wanted = False
+    assert (ended, "the Lease was lost" in sleeper.log) == (1, True)
+    assert calls_of(stage, "default", mark) == []
+    assert writes(proxy, written) == []
+    assert case.names_sent() == ["promotion settings"]
+
+
+def test_a_leader_that_slept_between_intent_and_call_does_not_make_the_call(stage: Stage, proxy: Proxy, proxied: str) -> None:
+    sleeper, successor = sleeper_and_successor(stage, proxied)
+    case = settled(stage, "intent")
+    proxy.hold("intent", method="PUT", path=f"/{case.name}/status$", point="after_effect")
+    case.apply(chainletSettings=[chainlet("HelloWorld", "1x4"), chainlet("RandInt", "A10Gx4x16")])
+    proxy.wait_held("intent")
+    sleeper.pause()
+    wait_acting(successor)
+    case.wait_settled()
+    mark, written = stage.mark(), proxy.mark()
+    proxy.release("intent")
+    sleeper.go_on()
+    assert sleeper.wait() == 1
+    sleeper.wanted = False
+    assert calls_of(stage, "default", mark) == []
+    assert writes(proxy, written) == []
+    assert case.started() == ["instance_types"]
+
+
+def test_what_a_leader_saw_before_it_slept_is_not_written_to_status(stage: Stage, proxy: Proxy, proxied: str) -> None:
+    """Nothing has changed meanwhile in the cluster: resourceVersion would not stop it."""
+    sleeper, successor = sleeper_and_successor(stage, proxied)
+    case = settled(stage, "outdated")
+    current = case.current()
+    stage.simulator.hold("look", method="GET", path=f"/chains/{case.chain}/", key="default", if_gone="wait")
+    stage.simulator.wait_held("look", timeout=30)
+    sleeper.pause()
+    stage.simulator.set_deployment(current, status="UNHEALTHY")
+    stage.simulator.release("look")
+    wait_until("the answer is on its way", lambda: not [e for e in stage.simulator.journal(key="default") if e.seconds is None])
+    stage.simulator.set_deployment(current, status="ACTIVE")
+    wait_acting(successor)
+    case.wait_looks(2)
+    written = proxy.mark()
+    sleeper.go_on()
+    assert sleeper.wait() == 1
+    sleeper.wanted = False
+    assert writes(proxy, written) == []
+
+
+def tell(record_property: object, line: str) -> None:
+    assert callable(record_property)
+    record_property(MEASURED, line)
