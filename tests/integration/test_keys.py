@@ -110,6 +110,7 @@ def scene(shared_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Scen
     other.apply(together([secret("of-elsewhere", **{"api-key": GOOD["mended"]}), Case(other, "own").manifest()]))
     namespaces = f"{stage.namespace},{other.namespace}"
     own = {"CHAINENV_NAMESPACES": namespaces, "CHAINENV_DEFAULT_KEY_NAMESPACES": other.namespace}
+    stage.as_command = True
     stage.run_operator(**own, CHAINENV_METRICS_PORT=str(port), CHAINENV_LOG_LEVEL="debug")
     keyed = [using(scene.case(name)) for name in singles if name != "unkeyed"]
     stage.apply(together([*keyed, scene.case("unkeyed").manifest(), *(using(each, "of-crowd") for each in scene.crowd)]))

@@ -76,6 +76,7 @@ def status_of(port: int, path: str) -> int | None:
 
 def test_probes_and_metrics_answer(stage: Stage) -> None:
     probe, metrics = free_ports(2)
+    stage.as_command = True
     stage.run_operator(CHAINENV_PROBE_PORT=str(probe), CHAINENV_METRICS_PORT=str(metrics))
     wait_until("/readyz says 200", lambda: status_of(probe, "/readyz") == 200)
     assert status_of(probe, "/livez") == 200
@@ -85,6 +86,7 @@ def test_probes_and_metrics_answer(stage: Stage) -> None:
 def test_without_its_role_it_is_not_ready_and_says_what_to_apply(stage: Stage) -> None:
     (probe,) = free_ports(1)
     nobody = str(stage.cluster.plane.kubeconfig_for(STRANGER))
+    stage.as_command = True
     operator = stage.run_operator(CHAINENV_PROBE_PORT=str(probe), KUBECONFIG=nobody)
     wait_until("the log says what to do", lambda: "kubectl apply -k deploy/kustomize/base" in operator.log)
     assert status_of(probe, "/readyz") == 503
@@ -92,6 +94,7 @@ def test_without_its_role_it_is_not_ready_and_says_what_to_apply(stage: Stage) -
 
 
 def test_sigterm_ends_it_with_exit_code_0_and_no_call_after(stage: Stage) -> None:
+    stage.as_command = True
     operator = stage.run_operator()
     stage.apply(resource())
     stage.wait_settled()
@@ -103,6 +106,7 @@ def test_sigterm_ends_it_with_exit_code_0_and_no_call_after(stage: Stage) -> Non
 
 def test_sigterm_during_calls_lets_them_finish_and_begins_no_other(stage: Stage) -> None:
     stage.simulator.hold("create", method="POST", path="/environments$", times=None)
+    stage.as_command = True
     operator = stage.run_operator()
     for name in ("staging", "second"):
         stage.apply(resource(name))
@@ -119,6 +123,7 @@ def test_sigterm_during_calls_lets_them_finish_and_begins_no_other(stage: Stage)
 
 def test_a_second_sigterm_ends_it_at_once(stage: Stage) -> None:
     stage.simulator.hold("create", method="POST", path="/environments$")
+    stage.as_command = True
     operator = stage.run_operator()
     stage.apply(resource())
     stage.simulator.wait_held("create", timeout=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -51,7 +52,7 @@ class Cluster:
             if in_cluster():
                 config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
             else:
-                await config.load_kube_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+                await config.load_kube_config(os.environ.get("KUBECONFIG") or None, client_configuration=settings)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError) as error:
             raise NoClusterError(
                 f"no cluster to work with ({error}): run in a cluster, or set KUBECONFIG to a file that `kubectl get chenv` works with"

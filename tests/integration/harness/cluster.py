@@ -79,8 +79,20 @@ class Cluster:
     def new_namespace(self) -> str:
         name = f"team-{next(_numbers)}"
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        self._http.post("/api/v1/namespaces", json=body).raise_for_status()
+        self._sent("POST", "/api/v1/namespaces", json=body)
         return name
+
+    def _sent(self, method: str, path: str, **more: Any) -> None:
+        """A young API server answers 429 while its storage starts."""
+
+        def done() -> bool:
+            answer = self._http.request(method, path, **more)
+            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                return False
+            answer.raise_for_status()
+            return True
+
+        wait_until(f"{method} {path} is done", done)
 
     def resource(self, namespace: str, name: str) -> Json:
         return self.get(f"{RESOURCES}/namespaces/{namespace}/chainenvironments/{name}")
@@ -89,6 +101,11 @@ class Cluster:
         items: list[Json] = self.get(f"{RESOURCES}/namespaces/{namespace}/chainenvironments")["items"]
         return items
 
+    def patch(self, namespace: str, name: str, changes: Json) -> None:
+        """A merge patch of a resource."""
+        merge = {"Content-Type": "application/merge-patch+json"}
+        self._http.patch(f"{RESOURCES}/namespaces/{namespace}/chainenvironments/{name}", json=changes, headers=merge).raise_for_status()
+
     def clear(self, namespace: str) -> None:
         """Lets every resource of the namespace go, whatever finalizers it has."""
         path = f"{RESOURCES}/namespaces/{namespace}/chainenvironments"
@@ -96,7 +113,7 @@ class Cluster:
             if each["metadata"].get("finalizers"):
                 merge = {"Content-Type": "application/merge-patch+json"}
                 self._http.patch(f"{path}/{each['metadata']['name']}", json={"metadata": {"finalizers": None}}, headers=merge)
-        self._http.delete(path).raise_for_status()
+        self._sent("DELETE", path)
 
     def writes_of_operator(self, namespace: str, *, kind: str = "chainenvironments") -> list[str]:
         """Verbs with subresource of everything the operator ever wrote to this kind in the namespace, from the audit log."""

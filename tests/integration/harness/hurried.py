@@ -1,13 +1,11 @@
-"""The operator's process with constants cut short that production has no setting for: a person would not sit through them.
+"""Constants cut short that production has no setting for: a person would not sit through them.
 
-``python hurried.py '{"chainenv.app:READY_SECONDS": 2}' run``. Everything else is the command ``chainenv``.
+``{"chainenv.app:READY_SECONDS": 2}``; everything else is the operator as it is.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import sys
 
 
 def shorten(constants: dict[str, float]) -> None:
@@ -16,8 +14,3 @@ def shorten(constants: dict[str, float]) -> None:
         loaded = importlib.import_module(module)
         assert hasattr(loaded, constant), f"{name} is not there any more"
         setattr(loaded, constant, value)
-
-
-if __name__ == "__main__":
-    shorten(json.loads(sys.argv.pop(1)))
-    importlib.import_module("chainenv.cli").main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import chainenv
 from chainenv_sandbox.processes import Child
+
+from .forked import Forked
 
 FAST: Mapping[str, str] = {
     "CHAINENV_POLL_SECONDS": "0.2",
@@ -36,23 +37,27 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 class OperatorProcess:
     """``chainenv run``, started, killed and started again as a kubelet would."""
 
-    def __init__(self, settings: Mapping[str, str], log: Path, hurry: Mapping[str, float] | None = None) -> None:
-        """``hurry``: constants that are to be shorter, see hurried.py."""
-        self._command = [sys.executable, "-m", "chainenv", "run"]
-        if hurry:
-            self._command = [sys.executable, "-P", str(Path(__file__).with_name("hurried.py")), json.dumps(hurry), "run"]
+    def __init__(
+        self, settings: Mapping[str, str], log: Path, hurry: Mapping[str, float] | None = None, *, as_command: bool = False
+    ) -> None:
+        """``hurry``: constants that are to be shorter, see hurried.py. ``as_command``: as a user types it, a second slower."""
+        self._hurry = hurry or {}
+        self._command = [sys.executable, "-m", "chainenv", "run"] if as_command else []
         self._environment = environment(settings)
         self._log = log
-        self._child: Child | None = None
+        self._child: Child | Forked | None = None
         self.wanted = False
 
     def start(self) -> None:
         assert not self.alive, "the operator runs already"
         self.wanted = True
-        self._child = Child("operator", self._command, log=self._log, env=self._environment)
+        if self._command:
+            self._child = Child("operator", self._command, log=self._log, env=self._environment)
+        else:
+            self._child = Forked(log=self._log, env=self._environment, constants=self._hurry)
 
     @property
-    def child(self) -> Child:
+    def child(self) -> Child | Forked:
         assert self._child is not None, "the operator was not started"
         return self._child
 

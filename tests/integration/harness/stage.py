@@ -58,13 +58,15 @@ class Stage:
         self.namespace = cluster.new_namespace()
         self.keys = keys
         self.operators: list[OperatorProcess] = []
+        self.as_command = False
         self._directory = directory
 
     # -- the operator ----------------------------------------------------------------------------------------------
 
     def run_operator(self, hurry: Mapping[str, float] | None = None, /, **settings: str) -> OperatorProcess:
         """With the service account's kubeconfig, on this test's namespace. ``settings`` are environment variables; "" unsets one."""
-        operator = OperatorProcess(self.settings(settings), self._directory / f"operator-{len(self.operators)}.log", hurry)
+        log = self._directory / f"operator-{len(self.operators)}.log"
+        operator = OperatorProcess(self.settings(settings), log, hurry, as_command=self.as_command)
         self.operators.append(operator)
         operator.start()
         return operator

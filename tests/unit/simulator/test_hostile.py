@@ -15,6 +15,9 @@ from chainenv_sandbox.baseten.client import Simulator, SimulatorError
 
 from .conftest import CHAIN, STAGING, Api
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""httpx leaves the socket of a connection that was reset to the garbage collector, which warns in whatever test runs then."""
+
 ENVIRONMENTS = f"{CHAIN}/environments"
 PRODUCTION = f"{ENVIRONMENTS}/production"
 
