@@ -25,6 +25,11 @@ test: check ## Check everything, then run all tests
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
 	$(BIN)/pytest -n 4  # most of the time each of them waits
 
+.PHONY: soak
+soak: $(STAMP) ## Let everything go wrong at random for MINUTES=5 (SEED=... repeats what was chosen)
+	@$(BIN)/chainenv-sandbox binaries >/dev/null
+	SOAK_MINUTES=$(or $(MINUTES),5) SOAK_SEED=$(SEED) $(BIN)/pytest -s tests/crash/test_soak.py
+
 .PHONY: check
 check: $(STAMP) ## The static part: lint, format, types, import layers, generated and locked files
 	$(BIN)/ruff check .

@@ -27,6 +27,7 @@ from .kube.handlers import Watch
 from .kube.http import serve_metrics, serve_probes
 from .kube.leader import Leader
 from .kube.lister import Lister
+from .kube.measures import Measures
 from .kube.queue import Queue
 from .kube.secrets import SecretKeys
 from .kube.store import ObjectStore
@@ -82,6 +83,7 @@ class Operator:
             now=lambda: datetime.now(UTC),
             luck=random.random,
             fence=self._fence,
+            measure=Measures(chainlets=self._settings.chainlet_metrics),
         )
 
     def _fence(self) -> None:

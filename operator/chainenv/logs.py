@@ -15,7 +15,7 @@ _QUIET = ("kopf", "httpx", "httpcore", "aiohttp", "asyncio", "kubernetes")
 
 def set_up(settings: Settings) -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(_json() if settings.log_format == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.setFormatter(_json() if settings.log_format == "json" else _OneLine("%(asctime)s %(levelname)-7s %(message)s"))
     handler.addFilter(_about)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -23,6 +23,13 @@ def set_up(settings: Settings) -> None:
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # warns that it leaves the signals to us
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+class _OneLine(logging.Formatter):
+    """What a name or a status from outside has in it cannot begin a line of its own, or steer a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().formatMessage(record))
 
 
 def _about(record: logging.LogRecord) -> bool:

@@ -24,3 +24,24 @@ queue_late_seconds = Gauge("chainenv_queue_late_seconds", "How long the longest 
 resources = Gauge("chainenv_resources", "ChainEnvironments known.", registry=REGISTRY)
 relist_missed = Counter("chainenv_relist_missed", "Changes found by the periodic relist that the watch had not told of.", registry=REGISTRY)
 leader = Gauge("chainenv_leader", "1 while this process acts.", registry=REGISTRY)
+resources_condition = Gauge(
+    "chainenv_resources_condition",
+    "ChainEnvironments by condition, its status and its reason.",
+    ["type", "status", "reason"],
+    registry=REGISTRY,
+)
+reconciles = Counter("chainenv_reconciles", "Runs of the reconcile function by outcome.", ["outcome"], registry=REGISTRY)
+drift_found = Counter("chainenv_drift_found", "Fields found different from the spec.", ["kind"], registry=REGISTRY)
+drift_corrected = Counter("chainenv_drift_corrected", "Corrections sent to Baseten.", ["kind"], registry=REGISTRY)
+chainlet_replicas = Gauge(
+    "chainenv_chainlet_replicas",
+    "Active replicas of a managed chainlet.",
+    ["resource_namespace", "resource", "chainlet"],
+    registry=REGISTRY,
+)
+chainlet_status = Gauge(
+    "chainenv_chainlet_status",
+    "1 for the status that a managed chainlet has.",
+    ["resource_namespace", "resource", "chainlet", "status"],
+    registry=REGISTRY,
+)

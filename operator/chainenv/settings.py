@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     metrics_port: Annotated[Port, Field(validation_alias="CHAINENV_METRICS_PORT", description="port of /metrics; 0 picks a free one")] = (
         8080
     )
+    chainlet_metrics: Annotated[
+        bool, Field(validation_alias="CHAINENV_CHAINLET_METRICS", description="a series for each chainlet of each resource in /metrics")
+    ] = True
     probe_port: Annotated[
         Port, Field(validation_alias="CHAINENV_PROBE_PORT", description="port of /livez and /readyz; 0 picks a free one")
     ] = 8081

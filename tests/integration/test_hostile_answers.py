@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from .harness.case import Case
@@ -13,7 +11,6 @@ from .harness.waiting import wait_until
 
 MIB = 1024 * 1024
 FORGED = "2026-01-01 00:00:00,000 ERROR   forged"
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (DEBUG|INFO|WARNING|ERROR) ")
 LONGEST = {"message": 2000, "event": 1024, "line": 4000}
 
 
@@ -29,6 +26,10 @@ def log(stage: Stage) -> list[str]:
 
 def about(stage: Stage, case: Case) -> list[str]:
     return [line for line in log(stage) if f"/{case.name}: " in line]
+
+
+def forged(stage: Stage, what: str = "") -> list[str]:
+    return [line for line in log(stage) if line.startswith(f"{FORGED} {what}".strip())]
 
 
 def check_bounds(case: Case) -> None:
@@ -51,28 +52,26 @@ def test_a_message_of_a_mebibyte_is_cut_wherever_it_is_shown(stage: Stage, statu
 @pytest.mark.parametrize("separator", ["\n", "\r\n", "\x1b[2K\r", "\u2028"], ids=ascii)
 def test_a_refusal_cannot_write_a_line_of_its_own(stage: Stage, separator: str) -> None:
     case = Case(stage, f"said-{len(separator)}-{ord(separator[0])}").existing()
-    case.fault("answer", method="PATCH", status=422, body={"message": f"refused{separator}{FORGED}"})
+    case.fault("answer", method="PATCH", status=422, body={"message": f"refused{separator}{FORGED} refusal"})
     case.apply(promotionSettings={"rampUpDurationSeconds": 60})
     case.wait_for("it is told", lambda seen: "forged" in condition(seen, "Synced").get("message", ""))
     wait_until("it is in the log", lambda: any("forged" in line for line in about(stage, case)))
-    assert not [line for line in log(stage) if line.startswith(FORGED)]
+    assert not forged(stage, "refusal")
 
 
-@pytest.mark.xfail(reason="a status is told as it is, and the text format writes it as it is")
 def test_a_deployment_status_cannot_write_a_line_of_its_own(stage: Stage) -> None:
     case = Case(stage, "odd-status").existing().apply()
     case.wait_settled()
     stage.simulator.set_deployment(case.current(), status=f"ODD\n{FORGED} status")
     case.wait_event("DeploymentStatusChanged", "ODD")
-    assert f"{FORGED} status" not in log(stage)
+    assert not forged(stage, "status")
 
 
-@pytest.mark.xfail(reason="a chainlet's name may be any text, and the text format writes it as it is")
 def test_a_name_in_the_spec_cannot_write_a_line_of_its_own(stage: Stage) -> None:
     case = Case(stage, "odd-name").existing()
-    case.apply(chainletSettings=[chainlet(f"Odd\n{FORGED} name", "1x2")])
+    case.apply(chainletSettings=[chainlet(f"Odd\u2028{FORGED} name", "1x2")])
     case.wait_event("NotSynced", "Odd")
-    assert f"{FORGED} name" not in log(stage)
+    assert not forged(stage, "name")
 
 
 def test_a_deployment_status_of_a_mebibyte_does_not_stop_the_resource(stage: Stage) -> None:

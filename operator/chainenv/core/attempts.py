@@ -21,9 +21,12 @@ class Verdict(Enum):
 
 def unsettled(entry: JournalEntry) -> bool:
     """Whether it is not known yet what became of the entry."""
-    return entry.finished_at is None or (entry.outcome == Outcome.ACCEPTED and not entry.settled and entry.operation in _FOLLOWED)
+    if entry.finished_at is None:
+        return entry.operation in _KNOWN  # what another version began, another version settles
+    return entry.outcome == Outcome.ACCEPTED and not entry.settled and entry.operation in _FOLLOWED
 
 
+_KNOWN = frozenset(map(str, Operation))
 _FOLLOWED = (Operation.INSTANCE_TYPES, Operation.PROMOTE)
 
 

@@ -1,4 +1,4 @@
-"""Every reason of a condition and of an event, each once. docs/conditions.md explains them; a test holds the two together."""
+"""Every reason of a condition and of an event, each once. docs/operations.md explains them; a test holds the two together."""
 
 from __future__ import annotations
 

@@ -16,7 +16,10 @@ Percent = Annotated[int, Field(ge=0, le=50)]
 class SecretKeyRef(Part):
     """A key of a Secret in the resource's own namespace."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the Secret.")]
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", description="Name of the Secret."),
+    ]
     key: Annotated[
         str,
         Field(
@@ -75,7 +78,12 @@ class ChainletSettings(Part):
 
     chainlet_name: Annotated[
         str,
-        Field(min_length=1, max_length=256, description="Name of the chainlet, as in the chain's code (for example HelloWorld)."),
+        Field(
+            min_length=1,
+            max_length=256,
+            pattern=r"^[^\x00-\x1f\x7f]+$",
+            description="Name of the chainlet, as in the chain's code (for example HelloWorld).",
+        ),
     ]
     instance_type_id: Annotated[
         str | None,

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from ..api import ApiKey, Baseten
 from ..core.reasons import Reason
-from ..core.status import Told
+from ..core.status import Report, Told
 from ..core.world import Resource
 from ..crd.types import ChainEnvironmentStatus
 
@@ -81,7 +81,8 @@ class Events(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """``luck``: random, in [0, 1). ``fence``: raises NotLeadingError when this process may not act."""
+    """``luck``: random, in [0, 1). ``fence``: raises NotLeadingError when this process may not act.
+    ``measure``: told what each run came to; a status of None when the resource is gone."""
 
     store: Store
     keys: Keys
@@ -90,3 +91,4 @@ class Ports:
     now: Callable[[], datetime]
     luck: Callable[[], float]
     fence: Callable[[], None]
+    measure: Callable[[Key, ChainEnvironmentStatus | None, Report | None], None]

@@ -72,6 +72,7 @@ class Reconciler:
         resource = self._ports.store.get(key)
         if resource is None:
             self._memos.pop(key, None)
+            self._ports.measure(key, None, None)
             return None
         RESOURCE.set(str(key))
         memo = self._memos.setdefault(key, Memo(first_look=self._ports.now()))
@@ -203,6 +204,7 @@ class Reconciler:
             memo.written = (await self._ports.store.write_status(resource, status)).resource_version, hashed
         if report.observed:
             memo.unwritten = None
+        self._ports.measure(Key(resource.namespace, resource.name), status, report)
         for each in changes(resource.status, status, report.findings):
             self._ports.events.emit(resource, each)
 

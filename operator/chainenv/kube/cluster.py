@@ -104,7 +104,9 @@ class Cluster:
 
 
 def path(*parts: str) -> str:
-    """``path("api", "v1", "namespaces", name)``: each part is escaped."""
+    """``path("api", "v1", "namespaces", name)``: each part is escaped. Raises ClusterError (404) for what is no name but a step."""
+    if any(part in ("", ".", "..") for part in parts):
+        raise ClusterError(404, "'', '.' and '..' are not names")
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 

@@ -6,6 +6,7 @@ Objects are kept as JSON text: a tenth of the memory of parsed ones, and parsing
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from pydantic import ValidationError
 
 from ..core.status import to_json
 from ..core.world import Resource
-from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentSpec, ChainEnvironmentStatus
+from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentSpec, ChainEnvironmentStatus, JournalEntry
 from ..engine.ports import Key, WriteConflictError
 from .cluster import MERGE_PATCH, Cluster, ClusterError, path
+
+log = logging.getLogger(__name__)
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 Target = tuple[str, str]
@@ -201,7 +204,9 @@ def key_of(raw: Mapping[str, Any]) -> Key:
 def _age(raw: Mapping[str, Any]) -> tuple[str, int, str]:
     """The oldest owns an environment; of those made in the same second, the one that has it already."""
     meta = raw["metadata"]
-    managed = ((raw.get("status") or {}).get("environment") or {}).get("managed") is True
+    status = raw.get("status")
+    environment = status.get("environment") if isinstance(status, Mapping) else None
+    managed = isinstance(environment, Mapping) and environment.get("managed") is True
     return str(meta.get("creationTimestamp", "")), 0 if managed else 1, str(meta.get("uid", ""))
 
 
@@ -244,9 +249,22 @@ def _resource(raw: Mapping[str, Any]) -> Resource:
 
 
 def _status(raw: Mapping[str, Any]) -> ChainEnvironmentStatus:
-    """What can be read of it: one broken part must not take the journal with it."""
+    """What can be read of it: one broken part, or one broken entry of the journal, must not take the rest with it."""
     try:
         return ChainEnvironmentStatus.model_validate(raw)
     except ValidationError as error:
-        broken = {str(e["loc"][0]) for e in error.errors()}
-        return ChainEnvironmentStatus.model_validate({k: v for k, v in raw.items() if k not in broken})
+        broken = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
+    kept = {k: v for k, v in raw.items() if k not in broken} if isinstance(raw, Mapping) else {}
+    if "operations" in broken:
+        kept["operations"] = _readable(raw["operations"])
+    return ChainEnvironmentStatus.model_validate(kept)
+
+
+def _readable(entries: Any) -> list[JournalEntry]:
+    readable = []
+    for entry in entries if isinstance(entries, list) else ():
+        try:
+            readable.append(JournalEntry.model_validate(entry))
+        except ValidationError:
+            log.warning("an entry of the journal cannot be read and is left out")
+    return readable

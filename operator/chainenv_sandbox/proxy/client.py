@@ -34,8 +34,8 @@ class Proxy:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._http.close()
 
-    def _call(self, method: Method, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
-        params = {name: str(value).lower() if isinstance(value, bool) else value for name, value in _given(query).items()}
+    def _call(self, method: Method, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None) -> Any:
+        params = {name: str(value).lower() if isinstance(value, bool) else value for name, value in _given(query or {}).items()}
         response = self._http.request(method, path, json=body, params=params)
         if response.is_error:
             raise ProxyError(f"{method} {path}: {response.status_code} {response.text}")
@@ -65,8 +65,8 @@ class Proxy:
         done: bool = False,
     ) -> list[Entry]:
         """In order of arrival. path: regular expression, searched. since: a sequence number, exclusive."""
-        found = self._call("GET", "/calls", since=since, method=method, path=path, endpoint=endpoint, status=status, done=done)
-        return [Entry(**each) for each in found]
+        query = {"since": since, "method": method, "path": path, "endpoint": endpoint, "status": status, "done": done}
+        return [Entry(**each) for each in self._call("GET", "/calls", query=query)]
 
     def wait_calls(
         self,
@@ -81,8 +81,7 @@ class Proxy:
     ) -> list[Entry]:
         """Waits until so many calls fit. Raises ProxyError."""
         query = {"since": since, "method": method, "path": path, "endpoint": endpoint, "done": done}
-        found = self._call("GET", "/calls/wait", **query, count=count, timeout=timeout)
-        return [Entry(**each) for each in found]
+        return [Entry(**each) for each in self._call("GET", "/calls/wait", query={**query, "count": count, "timeout": timeout})]
 
     def mark(self) -> int:
         """What arrives from now on has a greater number."""
@@ -107,7 +106,7 @@ class Proxy:
 
     def wait_held(self, name: str, *, count: int = 1, gone: int = 0, timeout: float = 30.0) -> None:
         """Waits until so many calls have been caught, and the clients of so many have gone. Raises ProxyError."""
-        self._call("GET", f"/holds/{name}/wait", count=count, gone=gone, timeout=timeout)
+        self._call("GET", f"/holds/{name}/wait", query={"count": count, "gone": gone, "timeout": timeout})
 
     def release(self, name: str | None = None) -> None:
         """Held calls go on and the hold point is gone (None: all of them)."""

@@ -111,7 +111,7 @@ class ApiServerProxy:
             if hold.point == "before_effect":
                 await hold.stop(request)
         url = URL(self._upstream + request.raw_path, encoded=True)
-        async with self._session.request(request.method, url, data=body, headers=_passed(request.headers)) as answer:
+        async with self._session.request(request.method, url, data=body or None, headers=_passed(request.headers)) as answer:
             entry.status = answer.status
             headers = _passed(answer.headers)
             if entry.endpoint == WATCH and answer.status == 200:

@@ -17,7 +17,6 @@ class Watch:
 
     request: web.Request
     mute: bool = False
-    mute_bytes: int = 0
 
     @property
     def gone(self) -> bool:
@@ -71,7 +70,6 @@ class Watches:
             except TimeoutError:
                 continue
             if watch.mute:
-                watch.mute_bytes += len(chunk)
                 ended = not chunk
             elif chunk:
                 await response.write(chunk)

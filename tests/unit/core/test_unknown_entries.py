@@ -46,7 +46,6 @@ def test_one_that_is_over_stops_nothing(outcome: str) -> None:
     assert len(planned(UNKNOWN.model_copy(update={"finished_at": OLD, "outcome": outcome})).actions) == 1
 
 
-@pytest.mark.xfail(reason="an open intent of an unknown kind holds every rollout back for ever, and nothing says so")
 def test_an_open_one_stops_nothing_or_the_resource_says_what_it_waits_for() -> None:
     found = planned(UNKNOWN)
     assert found.actions or found.findings

@@ -95,6 +95,7 @@ def no_baseten(_: ApiKey) -> Baseten:
 
 def reconciler(memory: Memory, *, backoff: float = 300) -> Reconciler:
     ports = Ports(
+        measure=lambda *_: None,
         store=memory,
         keys=memory,
         events=memory,

@@ -1,0 +1,69 @@
+"""What the runs come to, as metrics. Each resource's part is remembered, so that it can be taken back when it changes or goes."""
+
+from __future__ import annotations
+
+from .. import metrics
+from ..core.actions import Severity, UpdateAutoscaling, UpdateInstanceTypes, UpdatePromotionSettings
+from ..core.status import TRANSIENT, Report
+from ..crd.types import ChainEnvironmentStatus
+from ..engine.ports import Key
+
+_KINDS = {UpdatePromotionSettings: "promotion_settings", UpdateAutoscaling: "autoscaling", UpdateInstanceTypes: "instance_types"}
+Labels = tuple[str, ...]
+
+
+class Measures:
+    """Implements engine.ports.Measure. ``chainlets``: also a series for each chainlet of each resource."""
+
+    def __init__(self, *, chainlets: bool) -> None:
+        self._with_chainlets = chainlets
+        self._conditions: dict[Key, tuple[Labels, ...]] = {}
+        self._counts: dict[Labels, int] = {}
+        self._chainlets: dict[Key, dict[Labels, int]] = {}
+
+    def __call__(self, key: Key, status: ChainEnvironmentStatus | None, report: Report | None) -> None:
+        """``status`` None: the resource is gone."""
+        self._count(key, tuple((c.type, c.status, c.reason) for c in status.conditions) if status else ())
+        if self._with_chainlets:
+            self._show_chainlets(key, status)
+        if report is None:
+            return
+        metrics.reconciles.labels(_outcome(report)).inc()
+        for call in report.calls:
+            if kind := _KINDS.get(type(call)):
+                metrics.drift_corrected.labels(kind).inc()
+                metrics.drift_found.labels(kind).inc(len(call.differences))  # type: ignore[union-attr]
+
+    def _count(self, key: Key, now: tuple[Labels, ...]) -> None:
+        before = self._conditions.pop(key, ())
+        if now:
+            self._conditions[key] = now
+        for labels in set(before) ^ set(now):
+            self._counts[labels] = self._counts.get(labels, 0) + (1 if labels in now else -1)
+            metrics.resources_condition.labels(*labels).set(self._counts[labels])
+
+    def _show_chainlets(self, key: Key, status: ChainEnvironmentStatus | None) -> None:
+        current = status.current_deployment if status else None
+        chainlets = current.chainlets if current else ()
+        now: dict[Labels, int] = {(key.namespace, key.name, c.name, c.status): c.active_replica_count for c in chainlets}
+        before = self._chainlets.pop(key, {})
+        for labels in before.keys() - now.keys():
+            metrics.chainlet_status.remove(*labels)
+        for labels in {gone[:3] for gone in before} - {there[:3] for there in now}:
+            metrics.chainlet_replicas.remove(*labels)
+        for labels, replicas in now.items():
+            metrics.chainlet_status.labels(*labels).set(1)
+            metrics.chainlet_replicas.labels(*labels[:3]).set(replicas)
+        if now:
+            self._chainlets[key] = now
+
+
+def _outcome(report: Report) -> str:
+    worst = report.worst()
+    if worst is not None and worst.reason in TRANSIENT:
+        return "transient"
+    if worst is not None and worst.severity == Severity.STALLED:
+        return "stalled"
+    if report.calls:
+        return "acted"
+    return "waiting" if report.moving else "settled"
