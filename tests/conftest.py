@@ -26,7 +26,7 @@ class _Together(LoadScopeScheduling):
 @cache
 def _shares(file: str) -> bool:
     text = (Path(__file__).parents[1] / file).read_text(encoding="utf-8")
-    return 'scope="module"' in text or "shared_stage" in text
+    return any(mark in text for mark in ('scope="module"', "shared_stage", "xdist_group"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -19,7 +19,7 @@ from chainenv_sandbox.controlplane import ControlPlane
 from chainenv_sandbox.controlplane.progress import say
 from chainenv_sandbox.demo_shell import Shell
 from chainenv_sandbox.processes import Child
-from chainenv_sandbox.up import CHECK_SECONDS, SIMULATOR_KEY, checkout, interrupted_by_signals
+from chainenv_sandbox.up import CHECK_SECONDS, ESTABLISHED, SIMULATOR_KEY, checkout, interrupted_by_signals
 
 SAMPLE = "deploy/samples/staging.yaml"
 CHANGED_SAMPLE = "deploy/samples/staging-new-instance-types.yaml"
@@ -122,7 +122,7 @@ def _begin(shell: Shell) -> Child:
         click.echo(line)
     shell.tell("Install the resource's definition, and start the operator. It looks at Baseten more often than it would in earnest.")
     shell.run("kubectl apply --server-side -f crds/")
-    shell.run("kubectl wait --for=condition=Established --timeout=30s -f crds/")
+    shell.run(f"kubectl wait '{ESTABLISHED}' --timeout=30s -f crds/")
     return shell.background("chainenv run --progress-seconds=1 --poll-seconds=5 --metrics-port=0 --probe-port=0")
 
 

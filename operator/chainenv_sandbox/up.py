@@ -34,6 +34,10 @@ class Options:
     audit: bool = False
 
 
+ESTABLISHED = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
+"""As a condition, `kubectl wait` gives up on a CRD that is so young that it has no conditions at all."""
+
+
 def run(options: Options) -> None:
     """Returns on SIGINT, SIGTERM or SIGHUP, when all has been stopped. Raises when etcd or kube-apiserver ends by itself."""
     try:
@@ -100,7 +104,7 @@ def _apply_crds(options: Options, plane: ControlPlane | None, kubeconfig: Path) 
     program = plane.kubectl_program if plane else ensure_kubectl()
     named = [f"--filename={file}" for file in files]
     require_success(run_kubectl(program, "apply", "--server-side", *named, kubeconfig=kubeconfig))
-    require_success(run_kubectl(program, "wait", "--for=condition=Established", "--timeout=30s", *named, kubeconfig=kubeconfig))
+    require_success(run_kubectl(program, "wait", ESTABLISHED, "--timeout=30s", *named, kubeconfig=kubeconfig))
 
 
 def checkout() -> Path | None:

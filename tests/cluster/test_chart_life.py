@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from chainenv_sandbox.baseten.client import Simulator
+from chainenv_sandbox.up import ESTABLISHED
 
 from ..integration.harness.cluster import CRDS, OPERATOR, Cluster, Json, wait_until
 from ..integration.harness.fixtures import KEYS
@@ -56,7 +57,7 @@ def release(helm: Helm, *more: str) -> Json:
 def test_the_whole_life(fresh: Cluster, helm_at: Callable[[Cluster | None], Helm], older: Path) -> None:
     helm, where = helm_at(fresh), f"--namespace={HOME}"
     helm("install", where, "--create-namespace", "chainenv-operator", str(older))
-    fresh.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=60s")
+    fresh.kubectl("wait", ESTABLISHED, f"crd/{CRD}", "--timeout=60s")
     wait_until("the kind is served", lambda: fresh.kubectl("get", "chenv", check=False).returncode == 0)
 
     namespace = fresh.new_namespace()
@@ -112,7 +113,9 @@ def test_roles_in_its_namespaces_are_enough(
     """Watching one namespace, with leader election, and no right anywhere else: as the chart installs it."""
     stage, helm = Stage(fresh, simulator, tmp_path, KEYS), helm_at(fresh)
     flags = (f"--namespace={HOME}", "--set=crds.install=false", f"--set=namespaces={{{stage.namespace}}}", "--set=rbac.aggregate=false")
-    helm("install", *flags, "chainenv-operator", str(CHART))
+    fresh.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+    fresh.kubectl("wait", ESTABLISHED, f"crd/{CRD}", "--timeout=60s")
+    helm("install", "--create-namespace", *flags, "chainenv-operator", str(CHART))
     rights = fresh.kubectl("auth", "can-i", "--list", f"--as={OPERATOR.name}", namespace="default").stdout
     assert "chains.baseten.co" not in rights
     stage.run_operator(CHAINENV_LEADER_ELECTION="true", CHAINENV_LEASE_NAMESPACE=HOME)
