@@ -11,6 +11,7 @@ from chainenv_sandbox.baseten.client import Simulator
 from .harness.cluster import Json
 from .harness.manifests import CHAIN, resource
 from .harness.stage import Sent, Stage, condition, is_settled
+from .harness.waiting import wait_until
 
 
 def pushed(simulator: Simulator, *deployments: str) -> None:
@@ -45,7 +46,7 @@ def test_a_promotion_that_makes_a_copy_is_done_when_the_copy_serves(stage: Stage
     operator = stage.run_operator()
     stage.apply(resource(deploymentID="dep123"))
     stage.wait_sent("promote")
-    (copy,) = stage.simulator.started_deployments(CHAIN)
+    copy = wait_until("the copy is made", lambda: stage.simulator.started_deployments(CHAIN))[0]
     stage.wait_for("the copy serves", serves(copy["id"]))
     operator.restart()
     stage.wait_looks()
