@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from ..crd.types import Drift, JournalEntry
-from .actions import REFUSALS, Draft, Finding, Operation, Outcome, Severity
+from .actions import REFUSALS, ROLLOUTS, Draft, Finding, Operation, Outcome, Severity
 from .reasons import Reason
 from .words import listed
 from .world import World
@@ -23,11 +23,10 @@ def unsettled(entry: JournalEntry) -> bool:
     """Whether it is not known yet what became of the entry."""
     if entry.finished_at is None:
         return entry.operation in _KNOWN  # what another version began, another version settles
-    return entry.outcome == Outcome.ACCEPTED and not entry.settled and entry.operation in _FOLLOWED
+    return entry.outcome == Outcome.ACCEPTED and not entry.settled and entry.operation in ROLLOUTS
 
 
 _KNOWN = frozenset(map(str, Operation))
-_FOLLOWED = (Operation.INSTANCE_TYPES, Operation.PROMOTE)
 
 
 def verdict(

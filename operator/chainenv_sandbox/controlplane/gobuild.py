@@ -65,7 +65,7 @@ def packaged_go(store: Path, environ: Mapping[str, str]) -> Go:
             shutil.rmtree(home, ignore_errors=True)
             log = temporary.parent / "log"
             installer = Child("the installation of Go", [*_installer(environ), str(temporary)], log=log, env=environ)
-            _run(installer, running.update)
+            run_child(installer, running.update)
     version = _version_of(program, environ)
     if version is None:
         raise UnavailableError(f"{program} does not run on this machine")
@@ -88,10 +88,10 @@ def build(go: Go, name: str, target: Path, module: Path, environ: Mapping[str, s
     with placed(target) as temporary, progress(f"building {name}", about) as running:
         log = temporary.parent / "log"
         command: list[str | Path] = [go.program, "build", "-trimpath", "-ldflags", _linker_flags(), "-o", temporary, PACKAGES[name]]
-        _run(Child(f"go build of {name}", command, log=log, env=_build_environment(environ), cwd=module), running.update)
+        run_child(Child(f"go build of {name}", command, log=log, env=build_environment(environ), cwd=module), running.update)
 
 
-def _run(child: Child, tick: Callable[[], None]) -> None:
+def run_child(child: Child, tick: Callable[[], None]) -> None:
     """Until it ends; ends it when we are interrupted."""
     try:
         while (code := _wait(child)) is None:
@@ -109,7 +109,7 @@ def _wait(child: Child) -> int | None:
         return None
 
 
-def _build_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def build_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """For this machine, with exactly the Go and the versions named, whatever the user's own Go settings are."""
     kept = {key: value for key, value in environ.items() if key not in ("GOOS", "GOARCH", "GOROOT", "GOBIN")}
     return kept | {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}

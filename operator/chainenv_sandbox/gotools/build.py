@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from chainenv_sandbox.controlplane.assets import BinariesError, UnavailableError, cache_root, is_program, placed, store_in, this_platform
-from chainenv_sandbox.controlplane.gobuild import Go, go_on_path, packaged_go
+from chainenv_sandbox.controlplane.gobuild import Go, build_environment, go_on_path, packaged_go, run_child
 from chainenv_sandbox.controlplane.progress import progress
 from chainenv_sandbox.gotools.tools import CRDS, TOOLS, Tool, digest, required, sources
 from chainenv_sandbox.processes import Child
@@ -66,8 +66,10 @@ def _build(tool: Tool, target: Path, environ: Mapping[str, str]) -> None:
     about = f"{tool.about} the first time, seconds when Go has compiled it before"
     with _module(tool.name) as module, placed(target) as temporary, progress(f"building {tool.name} {tool.version}", about) as running:
         log = temporary.parent / "log"
-        build = Child(f"go build of {tool.name}", [*command, "-o", temporary, tool.package], log=log, env=_environment(environ), cwd=module)
-        _finish(build, running.update)
+        build = Child(
+            f"go build of {tool.name}", [*command, "-o", temporary, tool.package], log=log, env=build_environment(environ), cwd=module
+        )
+        run_child(build, running.update)
 
 
 def _extract(target: Path, environ: Mapping[str, str]) -> None:
@@ -83,7 +85,7 @@ def _extract(target: Path, environ: Mapping[str, str]) -> None:
 
 def _downloaded(go: Go, name: str, module: Path, environ: Mapping[str, str]) -> Path:
     command: list[str | Path] = [go.program, "mod", "download", "-json", f"{name}@{required('crds')[name]}"]
-    done = subprocess.run(command, cwd=module, env=_environment(environ), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=module, env=build_environment(environ), capture_output=True, text=True, check=False)
     said = json.loads(done.stdout or "{}")
     if done.returncode or "Dir" not in said:
         raise UnavailableError(said.get("Error") or done.stderr.strip())
@@ -92,30 +94,6 @@ def _downloaded(go: Go, name: str, module: Path, environ: Mapping[str, str]) -> 
 
 def _go(environ: Mapping[str, str]) -> Go:
     return go_on_path(environ) or packaged_go(store_in(cache_root(environ)), environ)
-
-
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """For this machine, with exactly the Go and the versions named, whatever the user's own Go settings are."""
-    kept = {key: value for key, value in environ.items() if key not in ("GOOS", "GOARCH", "GOROOT", "GOBIN")}
-    return kept | {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
-
-
-def _finish(child: Child, tick: Callable[[], None]) -> None:
-    """Until it ends; ends it when we are interrupted."""
-    try:
-        while (code := _wait(child)) is None:
-            tick()
-    finally:
-        child.stop()
-    if code:
-        raise UnavailableError(f"{child.name} failed (exit code {code}):\n{child.log_tail()}")
-
-
-def _wait(child: Child) -> int | None:
-    try:
-        return child.wait(0.25)
-    except subprocess.TimeoutExpired:
-        return None
 
 
 def ensure_all(names: Sequence[str]) -> Iterator[tuple[str, Path]]:
