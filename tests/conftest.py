@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,13 @@ class _Together(LoadScopeScheduling):
 def _shares(file: str) -> bool:
     text = (Path(__file__).parents[1] / file).read_text(encoding="utf-8")
     return any(mark in text for mark in ('scope="module"', "shared_stage", "xdist_group"))
+
+
+def pytest_configure() -> None:
+    """Started in the background or by nohup, this process ignores some signals, and so would every process that a test starts."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -19,6 +19,7 @@ from . import __version__, metrics
 from .api import ApiKey, Baseten, CallRecord, Hooks, Transport, WaitRecord
 from .core.schedule import Intervals, first_look, needs_attention
 from .core.world import Timing
+from .engine.context import LAST_CALL, of_last_call
 from .engine.ports import Key, Ports
 from .engine.reconcile import Reconciler
 from .kube.cluster import Cluster
@@ -226,7 +227,7 @@ class Operator:
         metrics.leader.set(self._acting and (self._leader is None or self._leader.leading))
         metrics.resources.set(len(self._store))
         metrics.queue_length.set(len(self._queue))
-        metrics.queue_late_seconds.set(self._queue.late_seconds)
+        metrics.queue_late_seconds.set(self._queue.late_seconds if self._acting else 0)
 
     def _summary(self) -> str:
         where = ", ".join(self._settings.namespaces) or "all namespaces"
@@ -269,8 +270,10 @@ def _timing(settings: Settings) -> Timing:
 
 
 def _count_call(call: CallRecord) -> None:
-    metrics.baseten_calls.labels(call.endpoint, call.outcome).inc()
+    LAST_CALL.set(call)
+    metrics.baseten_calls.labels(call.endpoint, call.outcome, call.status_class).inc()
     metrics.baseten_seconds.labels(call.endpoint).observe(call.seconds)
+    log.debug("called", extra={**of_last_call(call.endpoint), "outcome": call.outcome})
 
 
 def _count_wait(wait: WaitRecord) -> None:

@@ -1,8 +1,9 @@
-"""Logs: JSON in a cluster, text on a terminal, on stderr."""
+"""Logs: JSON in a cluster, text on a terminal, on stderr. docs/monitoring.md has the fields."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -11,6 +12,8 @@ from .settings import Settings
 
 _QUIET = ("kopf", "httpx", "httpcore", "aiohttp", "asyncio", "kubernetes")
 """Libraries that say more than anyone asked for; they are heard from WARNING on."""
+_SHOWN = ("chain", "environment", "generation", "call", "duration_seconds", "outcome", "retry_seconds")
+"""Fields that a line of text ends with; JSON has all there are."""
 
 
 def set_up(settings: Settings) -> None:
@@ -29,23 +32,30 @@ class _OneLine(logging.Formatter):
     """What a name or a status from outside has in it cannot begin a line of its own, or steer a terminal."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().formatMessage(record))
+        line = super().formatMessage(record)
+        if "resource_name" in record.__dict__:
+            head, message = line.removesuffix(record.message), record.message
+            line = f"{head}{record.__dict__['namespace']}/{record.__dict__['resource_name']}: {message}"
+        fields = " ".join(f"{name}={record.__dict__[name]}" for name in _SHOWN if name in record.__dict__)
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in (f"{line}  {fields}" if fields else line))
 
 
 def _about(record: logging.LogRecord) -> bool:
-    """Every line written during a run names its resource: as fields in JSON, before the message in text."""
+    """Every line written during a run names its resource: as fields in JSON, around the message in text."""
     if record.name.startswith("kopf"):
         record.exc_info = None  # what matters of it is told in one line where the watch is started again
+        if record.levelno > logging.WARNING:  # it tries again by itself, or the watch is started again
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
     about = RESOURCE.get()
-    if about and not hasattr(record, "resource"):
-        record.resource = about
-        record.msg = f"{about}: {record.msg}"
+    if about and "resource_name" not in record.__dict__:
+        fields = asdict(about)
+        record.__dict__.update({"resource_name": fields.pop("name"), **fields})
     return True
 
 
 def _json() -> logging.Formatter:
     return JsonFormatter(
         "%(asctime)s %(levelname)s %(name)s %(message)s",
-        rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        rename_fields={"asctime": "time", "levelname": "level", "name": "logger", "resource_name": "name"},
         datefmt="%Y-%m-%dT%H:%M:%S%z",
     )

@@ -11,7 +11,12 @@ REGISTRY = CollectorRegistry()
 build_info = Info("chainenv_build", "Version of the operator.", registry=REGISTRY)
 build_info.info({"version": __version__})
 
-baseten_calls = Counter("chainenv_baseten_calls", "Calls to Baseten by endpoint and outcome.", ["endpoint", "outcome"], registry=REGISTRY)
+baseten_calls = Counter(
+    "chainenv_baseten_calls",
+    "Calls to Baseten by endpoint, outcome and class of the status.",
+    ["endpoint", "outcome", "status_class"],
+    registry=REGISTRY,
+)
 baseten_seconds = Histogram(
     "chainenv_baseten_call_seconds", "Duration of calls to Baseten, without the wait for a turn.", ["endpoint"], registry=REGISTRY
 )

@@ -88,6 +88,7 @@ def test_the_stand_by_is_ready_with_a_warm_cache_and_calls_nobody(stage: Stage) 
     assert ask(probe, "/livez").status_code == 200
     wait_until("its cache holds the resource", lambda: "\nchainenv_resources 1.0\n" in ask(metrics, "/metrics").text)
     assert "\nchainenv_leader 0.0\n" in ask(metrics, "/metrics").text
+    assert "\nchainenv_queue_late_seconds 0.0\n" in ask(metrics, "/metrics").text, "whoever does not act is not late"
     assert calls_of(stage, "team") == []
     assert ACTING not in second.log
 

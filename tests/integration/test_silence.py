@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -174,12 +175,15 @@ def test_a_watch_that_was_cut_is_opened_again(stage: Stage, proxy: Proxy, proxie
 
 
 def test_a_relist_finds_what_a_silent_watch_did_not_tell(stage: Stage, proxy: Proxy, proxied: str) -> None:
-    operator = stage.run_operator(RELISTING, KUBECONFIG=proxied)
+    [port] = free_ports(1)
+    operator = stage.run_operator(RELISTING, KUBECONFIG=proxied, CHAINENV_METRICS_PORT=str(port))
     case = settled(stage)
     watched(proxy)
     assert proxy.mute_watches(new=True)
     changed_is_handled(case)
     assert "changes that the watch had not told of" in operator.log
+    metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    assert re.search(r"^chainenv_relist_missed_total [1-9]", metrics, re.MULTILINE)
 
 
 def test_a_relist_finds_that_a_resource_is_gone(stage: Stage, proxy: Proxy, proxied: str) -> None:

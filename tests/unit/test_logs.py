@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chainenv import logs
-from chainenv.engine.context import RESOURCE
+from chainenv.engine.context import RESOURCE, About
 from chainenv.settings import load
 
 FORGED = "2026-01-01 00:00:00,000 ERROR   a line that nobody wrote"
 BEGINNING = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) ")
+ABOUT = About("team", "staging", "abcd1234", "staging-eu", 3)
 SEVERAL = ["a\nb", "a\r\nb", "a\rb", "a\x1b[2Kb", "a\x00b", "a\x85b", "a\u2028b", f"refused\n{FORGED}"]
 
 
@@ -38,7 +39,7 @@ def written(message: str, form: Literal["text", "json"]) -> str:
     (handler,) = logging.getLogger().handlers
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(out)
-    token = RESOURCE.set("team/staging")
+    token = RESOURCE.set(ABOUT)
     try:
         logging.getLogger("chainenv.test").warning("it was said: %s", message)
     finally:
@@ -59,11 +60,19 @@ def test_a_message_is_one_line_without_control_characters(message: str, form: Li
 @example(message='"}\n{"level": "ERROR"')
 def test_in_json_every_record_is_one_object_that_tells_the_message_as_it_was(message: str) -> None:
     said = json.loads(written(message, "json"))
-    assert said["message"] == f"team/staging: it was said: {message}"
-    assert said["level"] == "WARNING"
+    assert said["message"] == f"it was said: {message}"
+    assert (said["level"], said["logger"]) == ("WARNING", "chainenv.test")
+    about = {name: said[name] for name in ("namespace", "name", "chain", "environment", "generation")}
+    assert about == {"namespace": "team", "name": "staging", "chain": "abcd1234", "environment": "staging-eu", "generation": 3}
 
 
 def test_a_usual_message_is_told_with_its_resource() -> None:
     said = written("nothing special", "text")
     assert BEGINNING.match(said)
-    assert said.endswith("team/staging: it was said: nothing special\n")
+    assert said.endswith(" team/staging: it was said: nothing special  chain=abcd1234 environment=staging-eu generation=3\n")
+
+
+def test_what_kopf_tries_again_by_itself_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(load(log_format="text"))
+    logging.getLogger("kopf._cogs.clients.api").error("request attempt 1 of 4 failed; will retry")
+    assert " WARNING " in capsys.readouterr().err

@@ -44,10 +44,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """`outcome` is `2xx` or the name of the exception's class; `seconds` leave out the wait for a turn."""
+    """`outcome` is `2xx` or the name of the exception's class; `status_class` is `2xx` to `5xx`, or `none` when no answer was read.
+    `seconds` leave out the wait for a turn."""
 
     endpoint: str
     outcome: str
+    status_class: str
     seconds: float
     key_id: str
 
@@ -107,15 +109,15 @@ class Transport:
         if waited > 0:
             self._hooks.on_wait(WaitRecord(endpoint.name, waited, key.fingerprint))
         started = time.perf_counter()
-        outcome = "CancelledError"
+        outcome, status_class = "CancelledError", "none"
         try:
             result = await self._attempt(key, endpoint, url, answer, body.encoded() if body is not None else None)
-            outcome = type(result).__name__ if isinstance(result, BasetenError) else "2xx"
+            outcome, status_class = _told(result)
         except Exception as error:
             outcome = type(error).__name__
             raise
         finally:
-            self._hooks.on_call(CallRecord(endpoint.name, outcome, time.perf_counter() - started, key.fingerprint))
+            self._hooks.on_call(CallRecord(endpoint.name, outcome, status_class, time.perf_counter() - started, key.fingerprint))
         if isinstance(result, BasetenError):
             # Raised here, without its cause: the frames and exceptions of the HTTP library hold the Authorization header.
             raise result
@@ -169,6 +171,13 @@ class Transport:
         if not progress.sent:
             message += next((f": {cause.strerror}" for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror), "")
         return (Unavailable if progress.sent else NotSent)(for_people(message, key), endpoint=endpoint.name)
+
+
+def _told(result: object) -> tuple[str, str]:
+    """Outcome and status class of a CallRecord."""
+    if not isinstance(result, BasetenError):
+        return "2xx", "2xx"
+    return type(result).__name__, "none" if result.status is None else f"{result.status // 100}xx"
 
 
 def _before_sending(error: Exception) -> str:

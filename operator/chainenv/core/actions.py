@@ -83,7 +83,8 @@ class Deactivate:
     deployment_id: str
 
 
-Call = CreateEnvironment | UpdatePromotionSettings | UpdateAutoscaling | UpdateInstanceTypes | Promote | Deactivate
+Correction = UpdatePromotionSettings | UpdateAutoscaling | UpdateInstanceTypes
+Call = CreateEnvironment | Correction | Promote | Deactivate
 
 
 @dataclass(frozen=True, slots=True)

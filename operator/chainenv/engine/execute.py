@@ -23,11 +23,13 @@ from ..core.actions import (
     UpdatePromotionSettings,
     with_entry,
 )
-from ..core.status import told
+from ..core.status import Told, told
 from ..core.world import CLEANUP, ROLLING, Environment, Settings, World
 from ..crd.types import JournalEntry
+from .context import of_last_call
 from .journal import Journal
 from .observe import environment_of
+from .troubles import event_of
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +39,14 @@ Fence = Callable[[], None]
 
 @dataclass(slots=True)
 class Done:
-    """What came of a plan. ``error``: the failure that ended it early; what was planned after that was not tried."""
+    """What came of a plan. ``told``: the events of its calls. ``error``: the failure that ended it early; what was planned
+    after that was not tried."""
 
     journal: tuple[JournalEntry, ...]
     environment: Environment | None
     calls: list[Action] = field(default_factory=list)
     refused: list[Action] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     error: BasetenError | None = None
 
 
@@ -55,7 +59,9 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: Journal, 
             action = replace(action, entry=await journal.intend(done.journal, action.entry))
         fence()
         try:
-            _accept(action, await _send(baseten, world, action), journal.now(), done)
+            answer = await _send(baseten, world, action)
+            _say(event_of(action.call, world), action, done)
+            _accept(action, answer, journal.now(), done)
         except (Invalid, NotFound, Forbidden) as error:
             _refuse(action, error, journal.now(), done)
         except BasetenError as error:
@@ -66,8 +72,13 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: Journal, 
     return done
 
 
+def _say(event: Told, action: Action, done: Done) -> None:
+    """The one line of a call that Baseten took; written before anything else can go wrong."""
+    log.info("%s: %s", event.reason, event.message, extra={**of_last_call(), "event": str(event.reason), "attempt": action.entry.attempts})
+    done.told.append(event)
+
+
 def _accept(action: Action, answer: Environment | str | None, now: datetime, done: Done) -> None:
-    log.debug("sent: %s", told(action.call), extra={"operation": action.entry.operation, "attempt": action.entry.attempts})
     done.calls.append(action)
     update = {"outcome": Outcome.ACCEPTED.value, "finished_at": now}
     if isinstance(answer, Environment):
@@ -82,7 +93,7 @@ def _refuse(action: Action, error: BasetenError, now: datetime, done: Done) -> N
     outcomes = {Forbidden: Outcome.FORBIDDEN, NotFound: Outcome.NOT_FOUND}
     outcome = outcomes.get(type(error), Outcome.REFUSED)
     entry = action.entry.model_copy(update={"outcome": outcome.value, "finished_at": now, "message": error.message[:1024]})
-    log.warning("refused: %s: %s", told(action.call), error.message, extra={"operation": entry.operation})
+    log.warning("refused: %s: %s", told(action.call), error.message, extra=of_last_call(error.endpoint))
     done.journal = with_entry(done.journal, entry)
     done.refused.append(replace(action, entry=entry))
 

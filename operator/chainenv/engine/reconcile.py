@@ -25,7 +25,7 @@ from ..core.status import Report, Told, changes, project, to_json
 from ..core.world import Resource, Timing, World, digest
 from ..crd.types import JournalEntry
 from . import troubles
-from .context import RESOURCE
+from .context import RESOURCE, About, of_last_call
 from .execute import Done, execute
 from .guards import finalizer_wanted, guard
 from .journal import Journal
@@ -74,7 +74,7 @@ class Reconciler:
             self._memos.pop(key, None)
             self._ports.measure(key, None, None)
             return None
-        RESOURCE.set(str(key))
+        RESOURCE.set(About.of(resource))
         memo = self._memos.setdefault(key, Memo(first_look=self._ports.now()))
         try:
             self._ports.fence()
@@ -125,7 +125,8 @@ class Reconciler:
         journal = Journal(self._ports.store, resource, self._ports.now)
         done = await execute(baseten, world, planned, journal, self._ports.fence)
         memo.unwritten = done.journal if done.calls else memo.unwritten
-        for each in (*_found(opened, world), *_tell(world, planned, done)):
+        self._tell(resource, *_found(opened, world), *_of_this_run(world, planned, done))
+        for each in done.told:  # logged at once, by execute
             self._ports.events.emit(resource, each)
         report = self._report(resource, world, planned, done)
         if done.error is not None:
@@ -151,7 +152,13 @@ class Reconciler:
     async def _release(self, resource: Resource) -> None:
         if resource.has_finalizer:
             await self._ports.store.set_finalizer(resource, False)
-            self._ports.events.emit(resource, Told(Event.RELEASED, "nothing is left to do on Baseten for this resource; it may go"))
+            self._tell(resource, Told(Event.RELEASED, "nothing is left to do on Baseten for this resource; it may go"))
+
+    def _tell(self, resource: Resource, *told: Told) -> None:
+        for each in told:
+            level = logging.WARNING if each.warning else logging.INFO
+            log.log(level, "%s: %s", each.reason, each.message, extra={"event": str(each.reason)})
+            self._ports.events.emit(resource, each)
 
     def _seen(self, baseten: Baseten, memo: Memo, world: World) -> None:
         self._ports.keys.accepted(baseten.key)
@@ -205,14 +212,13 @@ class Reconciler:
         if report.observed:
             memo.unwritten = None
         self._ports.measure(Key(resource.namespace, resource.name), status, report)
-        for each in changes(resource.status, status, report.findings):
-            self._ports.events.emit(resource, each)
+        self._tell(resource, *changes(resource.status, status, report.findings))
 
     async def _failed(self, baseten: Baseten, resource: Resource, memo: Memo, report: Report, error: BasetenError) -> float:
         if troubles.is_refused_key(error):
             self._ports.keys.refused(resource, baseten.key)
         delay = self._delay(error, memo)
-        log.warning(error.message, extra={"endpoint": error.endpoint, "retry_seconds": round(delay, 1)})
+        log.warning(error.message, extra={**of_last_call(error.endpoint), "retry_seconds": round(delay, 1)})
         if troubles.worth_showing(error) or report.calls or report.journal != resource.status.operations:
             await self._publish(resource, memo, troubles.failed(report, resource, error, memo.failures, delay))
         return delay
@@ -249,18 +255,12 @@ def _found(opened: tuple[JournalEntry, ...], world: World) -> tuple[Told, ...]:
     )
 
 
-def _tell(world: World, planned: Plan, done: Done) -> tuple[Told, ...]:
-    """Events for what this run did."""
+def _of_this_run(world: World, planned: Plan, done: Done) -> tuple[Told, ...]:
+    """Events for what this run found, other than those of its calls."""
     told: list[Told] = []
     if planned.adopted:
-        told.append(
-            Told(
-                Event.ADOPTED,
-                f"environment {world.desired.environment} of chain {world.desired.chain_id} exists and is managed from now on",
-            )
-        )
-    for action in done.calls:
-        if isinstance(action.call, CreateEnvironment) and action.call.recreated:
-            told.append(Told(Event.VANISHED, "the environment was gone from Baseten and is created again", warning=True))
-        told.append(troubles.event_of(action.call, world))
+        target = f"environment {world.desired.environment} of chain {world.desired.chain_id}"
+        told.append(Told(Event.ADOPTED, f"{target} exists and is managed from now on"))
+    if any(isinstance(action.call, CreateEnvironment) and action.call.recreated for action in done.calls):
+        told.append(Told(Event.VANISHED, "the environment was gone from Baseten and is created again", warning=True))
     return tuple(told)

@@ -32,8 +32,6 @@ class EventWriter:
         self._instance = uuid4().hex[:8]
 
     def emit(self, resource: Resource, told: Told) -> None:
-        level = logging.WARNING if told.warning else logging.INFO
-        log.log(level, "%s: %s", told.reason, told.message, extra={"event": str(told.reason)})
         try:
             self._waiting.put_nowait((resource, told))
         except asyncio.QueueFull:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection
 from typing import Any
 
+from .. import metrics
 from ..crd.types import GROUP, PLURAL, VERSION
 from .cluster import Cluster, ClusterError, path
 from .store import ObjectStore
@@ -69,6 +70,7 @@ class Lister:
                 log.warning("the periodic list failed: %s", error.message)
                 continue
             if missed:
+                metrics.relist_missed.inc(missed)
                 log.warning("the periodic list found %d changes that the watch had not told of", missed)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from .. import metrics
-from ..core.actions import Severity, UpdateAutoscaling, UpdateInstanceTypes, UpdatePromotionSettings
+from ..core.actions import Correction, Severity
 from ..core.status import TRANSIENT, Report
 from ..crd.types import ChainEnvironmentStatus
 from ..engine.ports import Key
 
-_KINDS = {UpdatePromotionSettings: "promotion_settings", UpdateAutoscaling: "autoscaling", UpdateInstanceTypes: "instance_types"}
 Labels = tuple[str, ...]
 
 
@@ -20,19 +19,25 @@ class Measures:
         self._conditions: dict[Key, tuple[Labels, ...]] = {}
         self._counts: dict[Labels, int] = {}
         self._chainlets: dict[Key, dict[Labels, int]] = {}
+        self._drifted: dict[Key, set[str]] = {}
+        """Fields that were different in the last run: each is found once, until it is as declared again."""
 
     def __call__(self, key: Key, status: ChainEnvironmentStatus | None, report: Report | None) -> None:
         """``status`` None: the resource is gone."""
         self._count(key, tuple((c.type, c.status, c.reason) for c in status.conditions) if status else ())
         if self._with_chainlets:
             self._show_chainlets(key, status)
-        if report is None:
+        if status is None or report is None:
+            self._drifted.pop(key, None)
             return
         metrics.reconciles.labels(_outcome(report)).inc()
-        for call in report.calls:
-            if kind := _KINDS.get(type(call)):
-                metrics.drift_corrected.labels(kind).inc()
-                metrics.drift_found.labels(kind).inc(len(call.differences))  # type: ignore[union-attr]
+        corrections = [call for call in report.calls if isinstance(call, Correction)]
+        for call in corrections:
+            metrics.drift_corrected.labels(_kind(call.differences[0].path)).inc()
+        different = {each.path for call in corrections for each in call.differences} | {each.path for each in report.drift}
+        for path in different - self._drifted.get(key, set()):
+            metrics.drift_found.labels(_kind(path)).inc()
+        self._drifted[key] = different
 
     def _count(self, key: Key, now: tuple[Labels, ...]) -> None:
         before = self._conditions.pop(key, ())
@@ -56,6 +61,14 @@ class Measures:
             metrics.chainlet_replicas.labels(*labels[:3]).set(replicas)
         if now:
             self._chainlets[key] = now
+
+
+def _kind(path: str) -> str:
+    """Of a field: which call corrects it."""
+    head, _, tail = path.rpartition(".")
+    if head.endswith("autoscalingSettings"):
+        return "autoscaling"
+    return {"instanceTypeID": "instance_types", "deploymentID": "deployment"}.get(tail, "promotion_settings")
 
 
 def _outcome(report: Report) -> str:

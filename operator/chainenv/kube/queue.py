@@ -25,7 +25,8 @@ class Queue:
     def __init__(self, handle: Handle, *, workers: int) -> None:
         self._handle = handle
         self._workers = workers
-        self._due: dict[Key, float] = {}
+        self._due: dict[Key, float] = {}  # with the head start; `_since` is without
+        self._since: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._again: set[Key] = set()
@@ -40,9 +41,7 @@ class Queue:
     @property
     def late_seconds(self) -> float:
         """How long the longest waiting due key has been waiting."""
-        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        return max(0.0, time.monotonic() - self._heap[0][0]) if self._heap else 0.0
+        return max(0.0, time.monotonic() - min(self._since.values())) if self._since else 0.0
 
     @property
     def running(self) -> int:
@@ -53,12 +52,13 @@ class Queue:
         if key in self._running:
             self._again.add(key)
             return
-        due = time.monotonic() + delay - (HEAD_START if changed else 0)
+        since = time.monotonic() + delay
+        due = since - (HEAD_START if changed else 0)
         if key not in self._due or due < self._due[key]:
-            self._schedule(key, due)
+            self._schedule(key, due, since)
 
-    def _schedule(self, key: Key, due: float) -> None:
-        self._due[key] = due
+    def _schedule(self, key: Key, due: float, since: float) -> None:
+        self._due[key], self._since[key] = due, min(since, self._since.get(key, since))
         heapq.heappush(self._heap, (due, next(self._order), key))
         self._wake.set()
 
@@ -95,7 +95,7 @@ class Queue:
             if due > now:
                 return due - now
             heapq.heappop(self._heap)
-            del self._due[key]
+            del self._due[key], self._since[key]
             self._running[key] = asyncio.create_task(self._one(key), name=f"reconcile {key}")
         return 1.0
 
@@ -112,5 +112,5 @@ class Queue:
                 self._again.discard(key)
                 self.add(key, changed=True)
             elif delay is not None:
-                self._schedule(key, time.monotonic() + delay)
+                self.add(key, delay)
             self._wake.set()

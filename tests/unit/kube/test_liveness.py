@@ -15,7 +15,7 @@ from kubernetes.aio import client
 from chainenv import app
 from chainenv.engine.ports import Key
 from chainenv.kube.cluster import Cluster
-from chainenv.kube.queue import Queue
+from chainenv.kube.queue import HEAD_START, Queue
 from chainenv.settings import load
 
 ONE, OTHER = Key("team", "one"), Key("team", "other")
@@ -55,6 +55,28 @@ async def test_the_queue_ticks_while_every_worker_waits_for_an_answer() -> None:
         await until(lambda: queue.running == 1)
         first = queue.last_tick
         await until(lambda: queue.last_tick > first)
+
+
+@pytest.mark.asyncio
+async def test_a_change_passes_others_and_is_not_late_for_that() -> None:
+    """What is served first is not what has waited longest."""
+    order: list[Key] = []
+
+    async def handle(key: Key) -> float | None:
+        order.append(key)
+        return None
+
+    queue = Queue(handle, workers=1)
+    queue.add(ONE)
+    queue.add(OTHER, changed=True)
+    assert queue.late_seconds < HEAD_START / 2
+    queue.add(ONE, -100)
+    assert queue.late_seconds >= 100
+    queue.add(ONE, changed=True)
+    assert queue.late_seconds >= 100, "it has waited all the same"
+    async with running(queue.run()):
+        await until(lambda: len(order) == 2)
+    assert (order[0], queue.late_seconds) == (ONE, 0)
 
 
 @pytest.mark.asyncio

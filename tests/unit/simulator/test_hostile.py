@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -16,10 +18,16 @@ from chainenv_sandbox.baseten.client import Simulator, SimulatorError
 from .conftest import CHAIN, STAGING, Api
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""httpx leaves the socket of a connection that was reset to the garbage collector, which warns in whatever test runs then."""
 
 ENVIRONMENTS = f"{CHAIN}/environments"
 PRODUCTION = f"{ENVIRONMENTS}/production"
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """httpx leaves the socket of a connection that was reset to the garbage collector, which would warn in whatever test runs then."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.parametrize("header", [None, "Api-Key wrong", "Basic sandbox-key", "sandbox-key", "Bearer"])

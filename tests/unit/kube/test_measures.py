@@ -1,0 +1,103 @@
+"""What the metrics say of runs: each resource counts once for each of its conditions, and each drift once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from chainenv.core.actions import UpdateAutoscaling, UpdatePromotionSettings
+from chainenv.core.status import Report, project
+from chainenv.crd.types import ChainEnvironmentStatus, Drift
+from chainenv.engine.ports import Key
+from chainenv.kube.measures import Measures
+from chainenv.metrics import REGISTRY
+
+from ..core.helpers import deployment, environment, report, running, state
+
+ONE, OTHER = Key("team", "one"), Key("team", "other")
+RAMP = Drift(path="promotionSettings.rampUpDurationSeconds", desired="300", actual="10")
+REPLICAS = Drift(path="chainletSettings[a.b].autoscalingSettings.maxReplica", desired="2", actual="9")
+TYPE = Drift(path="chainletSettings[a.b].instanceTypeID", desired="1x2", actual="8x32")
+DEPLOYMENT = Drift(path="deploymentID", desired="dep-2", actual="not promoted")
+
+
+def value(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+def found(kind: str) -> float:
+    return value("chainenv_drift_found_total", kind=kind)
+
+
+def serving(status: str = "ACTIVE", replicas: int = 1) -> Report:
+    chainlet = running("HelloWorld", status=status, replicas=replicas)
+    return report(environment(state("HelloWorld"), current=deployment("dep-1", status, chainlet)))
+
+
+def run(measures: Measures, key: Key, one: Report) -> None:
+    measures(key, project(ChainEnvironmentStatus(observed_generation=-1), one), one)
+
+
+@pytest.mark.parametrize(
+    ("drift", "kind"), [(RAMP, "promotion_settings"), (REPLICAS, "autoscaling"), (TYPE, "instance_types"), (DEPLOYMENT, "deployment")]
+)
+def test_drift_that_is_only_observed_is_found_once_until_it_is_gone(drift: Drift, kind: str) -> None:
+    measures, before = Measures(chainlets=False), found(kind)
+    seen = environment(state("HelloWorld"))
+    for _ in range(3):
+        run(measures, ONE, report(seen, drift=(drift,)))
+    assert found(kind) - before == 1
+    run(measures, ONE, report(seen))
+    run(measures, ONE, report(seen, drift=(drift,)))
+    assert found(kind) - before == 2
+
+
+def test_what_is_corrected_is_found_and_corrected() -> None:
+    measures, before = Measures(chainlets=False), found("autoscaling")
+    corrected = value("chainenv_drift_corrected_total", kind="autoscaling")
+    seen = environment(state("HelloWorld"))
+    run(measures, ONE, report(seen, calls=(UpdateAutoscaling({}, (REPLICAS,)),)))
+    run(measures, ONE, report(seen, drift=(REPLICAS,)))  # sent, and not shown yet
+    assert found("autoscaling") - before == 1
+    assert value("chainenv_drift_corrected_total", kind="autoscaling") - corrected == 1
+    run(measures, OTHER, report(seen, calls=(UpdatePromotionSettings({}, (RAMP,)), UpdateAutoscaling({}, (REPLICAS,)))))
+    assert found("autoscaling") - before == 2
+
+
+def ready() -> Mapping[str, float]:
+    labels = {"True": "Active", "False": "DeploymentFailed"}
+    return {s: value("chainenv_resources_condition", type="Ready", status=s, reason=r) for s, r in labels.items()}
+
+
+def test_a_resource_counts_for_the_conditions_that_it_has_now() -> None:
+    measures = Measures(chainlets=False)
+    run(measures, ONE, serving())
+    run(measures, OTHER, serving())
+    assert ready() == {"True": 2, "False": 0}
+    run(measures, ONE, serving("DEPLOY_FAILED"))
+    assert ready() == {"True": 1, "False": 1}
+    measures(ONE, None, None)
+    measures(OTHER, None, None)
+    assert ready() == {"True": 0, "False": 0}
+
+
+def chainlet(status: str) -> tuple[float | None, float | None]:
+    labels = {"resource_namespace": "team", "resource": "one", "chainlet": "HelloWorld"}
+    shown = REGISTRY.get_sample_value("chainenv_chainlet_status", {**labels, "status": status})
+    return shown, REGISTRY.get_sample_value("chainenv_chainlet_replicas", labels)
+
+
+def test_the_series_of_a_chainlet_go_with_it() -> None:
+    measures = Measures(chainlets=True)
+    run(measures, ONE, serving(replicas=3))
+    assert chainlet("ACTIVE") == (1, 3)
+    run(measures, ONE, serving("UNHEALTHY", replicas=0))
+    assert (chainlet("ACTIVE"), chainlet("UNHEALTHY")) == ((None, 0), (1, 0))
+    measures(ONE, None, None)
+    assert chainlet("UNHEALTHY") == (None, None)
+
+
+def test_switched_off_there_is_no_series_of_a_chainlet() -> None:
+    run(Measures(chainlets=False), ONE, serving(replicas=3))
+    assert chainlet("ACTIVE") == (None, None)
