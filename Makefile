@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(STAMP) ## Watch the operator at work on this machine: no cluster, no account
@@ -57,16 +57,18 @@ lock: $(STAMP) ## Take the newest allowed versions of all dependencies
 	$(COMPILE) requirements/dev.in requirements/build.in pyproject.toml operator/pyproject.toml \
 	  -c requirements/build.txt -c requirements/run.txt -o requirements/dev.txt
 	$(COMPILE) requirements/supply.in -o requirements/supply.txt
+	$(COMPILE) requirements/picture.in -o requirements/picture.txt
 
 .PHONY: tools
-tools: $(STAMP) ## Build helm, promtool and the other tools that tests/cluster asks, once, into the user's cache
+tools: $(STAMP) ## Build helm, prometheus and the other tools that tests/cluster asks, once, into the user's cache
 	@$(BIN)/python -m chainenv_sandbox.gotools
 
-# What looks at the locked dependencies, in an environment of its own.
+# What looks at the locked dependencies, and what draws: each in an environment of its own.
 SUPPLY := build/supply
-$(SUPPLY)/.installed: requirements/supply.txt $(STAMP)
-	@$(BIN)/python -m venv --clear $(SUPPLY)
-	@$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/supply.txt
+PICTURE := build/picture
+$(SUPPLY)/.installed $(PICTURE)/.installed: build/%/.installed: requirements/%.txt $(STAMP)
+	@$(BIN)/python -m venv --clear build/$*
+	@build/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
 	@touch $@
 
 .PHONY: sbom
@@ -78,6 +80,11 @@ sbom: $(SUPPLY)/.installed ## Write dist/sbom.cdx.json: the operator's locked de
 .PHONY: audit
 audit: $(SUPPLY)/.installed ## Ask for known vulnerabilities in the operator's locked dependencies
 	$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/run.txt
+
+.PHONY: dashboard-picture
+dashboard-picture: $(PICTURE)/.installed ## Play a story of five minutes and draw what the dashboard shows of it, for the docs
+	$(BIN)/python deploy/grafana/record.py $(PICTURE)/story.json
+	$(PICTURE)/bin/python deploy/grafana/draw.py $(PICTURE)/story.json docs/images/dashboard.png
 
 # The time of the last commit: from the same sources comes the same wheel.
 .PHONY: wheel

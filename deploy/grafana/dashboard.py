@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +15,49 @@ PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 HERE = 'namespace=~"$namespace"'
 """Each series of a replica, in the namespaces chosen above the dashboard."""
 
+GREEN, TEAL, BLUE, PURPLE = "#56b870", "#3fc1c0", "#5b9bf5", "#b08df0"
+YELLOW, ORANGE, RED, GREY = "#e8c547", "#f0924a", "#ec5f67", "#8b96a5"
+
+Colours = dict[str, str]
+"""The series that have a colour, as a regular expression; all others get theirs from Grafana."""
+
+READY: Colours = {
+    GREEN: "Active",
+    GREY: "ScaledToZero|NoDeployment|DeploymentInactive",
+    TEAL: "WakingUp",
+    BLUE: "Deploying",
+    YELLOW: "NotObserved|ObservationStale",
+    ORANGE: "Unhealthy",
+    RED: "DeploymentFailed",
+}
+SYNCED: Colours = {
+    GREEN: "InSync",
+    GREY: "Paused",
+    TEAL: "Correcting",
+    BLUE: "Creating|RollingOut|PromotionRunning|SettlingIntent",
+    PURPLE: "Drifted|WouldCreate",
+    YELLOW: "RateLimited|Conflict",
+    ORANGE: "Unavailable|EnvironmentMissing",
+    RED: "NotConverging|RolloutFailed|Refused",
+}
+CHAINLETS: Colours = {
+    GREEN: "ACTIVE",
+    GREY: "SCALED_TO_ZERO|INACTIVE|DEACTIVATING",
+    TEAL: "WAKING_UP|UPDATING",
+    BLUE: "BUILDING",
+    PURPLE: "DEPLOYING",
+    YELLOW: "LOADING_MODEL",
+    ORANGE: "UNHEALTHY",
+    RED: "BUILD_FAILED|BUILD_STOPPED|DEPLOY_FAILED|FAILED",
+}
+KINDS: Colours = {TEAL: "autoscaling", PURPLE: "promotion_settings", BLUE: "instance_types", YELLOW: "deployment"}
+OUTCOMES: Colours = {GREEN: "settled", TEAL: "acted", BLUE: "waiting", ORANGE: "transient", RED: "stalled"}
+ANSWERS: Colours = {GREEN: "2xx", BLUE: "3xx", YELLOW: "4xx", RED: "5xx", GREY: "none"}
+
 
 @dataclass(frozen=True)
 class Panel:
-    """`queries`: expression and legend. {here} stands for the choice of namespaces."""
+    """`queries`: expression and legend. {here} stands for the choice of namespaces. `limits`: from these values on another colour."""
 
     title: str
     text: str
@@ -26,135 +67,158 @@ class Panel:
     width: int = 8
     height: int = 7
     options: Json = field(default_factory=dict)
+    stacked: bool = False
+    colours: Colours = field(default_factory=dict)
+    limits: tuple[tuple[float | None, str], ...] = ((None, GREEN),)
+
+
+def quantile(q: str, metric: str, by: str = "") -> tuple[str, str]:
+    """`q` with two decimals."""
+    labels, legend = (f"le, {by}", f"{{{{{by}}}}} ") if by else ("le", "")
+    return f"histogram_quantile({q}, sum by ({labels}) (rate({metric}_bucket{{{{here}}}}[$__rate_interval])))", f"{legend}p{q[2:]}"
 
 
 def quantiles(metric: str, by: str = "") -> tuple[tuple[str, str], ...]:
-    labels, legend = (f"le, {by}", f"{{{{{by}}}}} ") if by else ("le", "")
-    return tuple(
-        (f"histogram_quantile({q}, sum by ({labels}) (rate({metric}_bucket{{{{here}}}}[$__rate_interval])))", f"{legend}p{q[2:]}")
-        for q in ("0.50", "0.99")
-    )
+    """What is usual over all, and the worst of each."""
+    return quantile("0.50", metric), quantile("0.99", metric, by)
 
 
-ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
-    (
-        "Resources",
-        (
-            Panel("ChainEnvironments", "How many there are.", (("max(chainenv_resources{here})", ""),), "stat", width=4),
-            Panel(
-                "Not ready",
-                "Ready is False or Unknown.",
-                (('sum(max by (status, reason) (chainenv_resources_condition{type="Ready", status!="True", {inside}})) or vector(0)', ""),),
-                "stat",
-                width=4,
-            ),
-            Panel(
-                "Not synced",
-                "Synced is False or Unknown.",
-                (
-                    (
-                        'sum(max by (status, reason) (chainenv_resources_condition{type="Synced", status!="True", {inside}})) or vector(0)',
-                        "",
-                    ),
-                ),
-                "stat",
-                width=4,
-            ),
-            Panel("Acting", "Replicas that hold the Lease: one.", (("sum(chainenv_leader{here})", ""),), "stat", width=4),
-            Panel(
-                "Version",
-                "Of each replica.",
-                (("sum by (version) (chainenv_build_info{here})", "{{version}}"),),
-                "stat",
-                width=8,
-                options={"textMode": "name"},
-            ),
-            Panel(
-                "Ready, by reason",
-                "What the current deployments do.",
-                (('max by (reason) (chainenv_resources_condition{type="Ready", {inside}})', "{{reason}}"),),
-                width=12,
-            ),
-            Panel(
-                "Synced, by reason",
-                "Whether Baseten holds what the specs say.",
-                (('max by (reason) (chainenv_resources_condition{type="Synced", {inside}})', "{{reason}}"),),
-                width=12,
-            ),
-            Panel(
-                "Drift",
-                "Fields found different, and corrections sent, a minute.",
-                (
-                    ("60 * sum(rate(chainenv_drift_found_total{here}[$__rate_interval]))", "found"),
-                    ("60 * sum by (kind) (rate(chainenv_drift_corrected_total{here}[$__rate_interval]))", "corrected: {{kind}}"),
-                ),
-                width=12,
-            ),
-            Panel(
-                "Replicas",
-                "Active replicas of each chainlet (unless switched off).",
-                (
-                    (
-                        "max by (resource_namespace, resource, chainlet) (chainenv_chainlet_replicas{here})",
-                        "{{resource_namespace}}/{{resource}} {{chainlet}}",
-                    ),
-                ),
-                width=12,
-            ),
-        ),
+def number(title: str, text: str, query: str, *, legend: str = "", **more: Any) -> Panel:
+    """The value as it is now."""
+    return Panel(title, text, ((query, legend),), "stat", width=4, height=4, **more)
+
+
+def resources(matchers: str) -> str:
+    """How many have such a condition; 0 when none ever had."""
+    return f"sum(max by (status, reason) (chainenv_resources_condition{{{matchers}, {{inside}}}})) or vector(0)"
+
+
+def by_reason(condition: str) -> tuple[tuple[str, str], ...]:
+    return ((f'max by (reason) (chainenv_resources_condition{{type="{condition}", {{inside}}}})', "{{reason}}"),)
+
+
+def a_minute(title: str, text: str, metric: str) -> Panel:
+    query = f"60 * sum by (kind) (rate({metric}{{here}}[$__rate_interval]))"
+    return Panel(title, text, ((query, "{{kind}}"),), width=6, stacked=True, colours=KINDS)
+
+
+ANY_IS_BAD = ((None, GREEN), (1, ORANGE))
+
+RESOURCES = (
+    number("ChainEnvironments", "How many there are.", "max(chainenv_resources{here})"),
+    number("Not ready", "Ready is False or Unknown.", resources('type="Ready", status!="True"'), limits=ANY_IS_BAD),
+    number("Not synced", "Synced is False or Unknown.", resources('type="Synced", status!="True"'), limits=ANY_IS_BAD),
+    number("Stalled", "Nothing goes on until somebody changes something.", resources('type="Stalled"'), limits=((None, GREEN), (1, RED))),
+    number(
+        "Acting",
+        "Replicas that hold the Lease: one.",
+        "sum(chainenv_leader{here})",
+        limits=((None, RED), (1, GREEN), (2, ORANGE)),
     ),
-    (
-        "Work",
-        (
-            Panel(
-                "Runs of the reconcile function",
-                "A second, by outcome.",
-                (("sum by (outcome) (rate(chainenv_reconciles_total{here}[$__rate_interval]))", "{{outcome}}"),),
-                unit="ops",
-            ),
-            Panel("Duration of a run", "With the calls it makes.", quantiles("chainenv_reconcile_seconds"), unit="s"),
-            Panel(
-                "Queue",
-                "Resources waiting or being handled, and how late the latest is.",
-                (
-                    ("max(chainenv_queue_length{here})", "length"),
-                    ("max(chainenv_queue_late_seconds{here} and (chainenv_leader{here} == 1))", "late (s)"),
-                ),
-            ),
-        ),
+    number(
+        "Version",
+        "Of each replica.",
+        "sum by (version) (chainenv_build_info{here})",
+        legend="{{version}}",
+        options={"textMode": "name", "graphMode": "none"},
     ),
-    (
-        "Baseten",
+    Panel("Ready, by reason", "What the current deployments do.", by_reason("Ready"), stacked=True, colours=READY),
+    Panel("Synced, by reason", "Whether Baseten holds what the specs say.", by_reason("Synced"), stacked=True, colours=SYNCED),
+    Panel(
+        "Chainlets, by status",
+        "Of the current deployments (unless switched off).",
+        (("count by (status) (max by (resource_namespace, resource, chainlet, status) (chainenv_chainlet_status{here}))", "{{status}}"),),
+        stacked=True,
+        colours=CHAINLETS,
+    ),
+    a_minute("Drift found", "Fields that became different from the spec, a minute.", "chainenv_drift_found_total"),
+    a_minute("Corrections", "Sent to Baseten, a minute.", "chainenv_drift_corrected_total"),
+    Panel(
+        "Replicas",
+        "Active replicas of each environment's chainlets (unless switched off).",
         (
-            Panel(
-                "Calls",
-                "A second, by endpoint.",
-                (("sum by (endpoint) (rate(chainenv_baseten_calls_total{here}[$__rate_interval]))", "{{endpoint}}"),),
-                unit="ops",
-            ),
-            Panel(
-                "Calls that failed",
-                "A second, by outcome.",
-                (('sum by (outcome) (rate(chainenv_baseten_calls_total{outcome!="2xx", {inside}}[$__rate_interval]))', "{{outcome}}"),),
-                unit="ops",
-            ),
-            Panel("Duration of a call", "Without the wait for a turn.", quantiles("chainenv_baseten_call_seconds", "endpoint"), unit="s"),
-            Panel(
-                "Wait for a turn",
-                "Under the operator's own rate limit.",
-                quantiles("chainenv_baseten_limiter_wait_seconds", "endpoint"),
-                unit="s",
-                width=12,
-            ),
-            Panel(
-                "Changes that the watch missed",
-                "Found by the periodic list; should be none.",
-                (("sum(increase(chainenv_relist_missed_total{here}[$__rate_interval]))", "missed"),),
-                width=12,
+            (
+                "sum by (resource_namespace, resource) "
+                "(max by (resource_namespace, resource, chainlet) (chainenv_chainlet_replicas{here}))",
+                "{{resource_namespace}}/{{resource}}",
             ),
         ),
+        width=12,
+        stacked=True,
     ),
 )
+
+WORK = (
+    Panel(
+        "Runs of the reconcile function",
+        "A second, by outcome.",
+        (("sum by (outcome) (rate(chainenv_reconciles_total{here}[$__rate_interval]))", "{{outcome}}"),),
+        unit="ops",
+        width=6,
+        stacked=True,
+        colours=OUTCOMES,
+    ),
+    Panel("Duration of a run", "With the calls it makes.", quantiles("chainenv_reconcile_seconds"), unit="s", width=6),
+    Panel(
+        "Queue",
+        "Resources waiting or being handled, and how late the latest is.",
+        (
+            ("max(chainenv_queue_length{here})", "length"),
+            ("max(chainenv_queue_late_seconds{here} and (chainenv_leader{here} == 1))", "late (s)"),
+        ),
+        width=6,
+    ),
+    Panel(
+        "Changes that the watch missed",
+        "Found by the periodic list; a few an hour are no worry.",
+        (("sum(increase(chainenv_relist_missed_total{here}[$__rate_interval]))", "missed"),),
+        width=6,
+    ),
+)
+
+BASETEN = (
+    Panel(
+        "Calls, by endpoint",
+        "A second.",
+        (("sum by (endpoint) (rate(chainenv_baseten_calls_total{here}[$__rate_interval]))", "{{endpoint}}"),),
+        unit="reqps",
+    ),
+    Panel(
+        "Calls, by answer",
+        "A second, by class of the status; none: no answer was read.",
+        (("sum by (status_class) (rate(chainenv_baseten_calls_total{here}[$__rate_interval]))", "{{status_class}}"),),
+        unit="reqps",
+        stacked=True,
+        colours=ANSWERS,
+    ),
+    Panel(
+        "Calls that failed",
+        "A second, by endpoint and outcome.",
+        (
+            (
+                'sum by (endpoint, outcome) (rate(chainenv_baseten_calls_total{outcome!="2xx", {inside}}[$__rate_interval]))',
+                "{{endpoint}} {{outcome}}",
+            ),
+        ),
+        unit="reqps",
+    ),
+    Panel(
+        "Duration of a call",
+        "Without the wait for a turn.",
+        quantiles("chainenv_baseten_call_seconds", "endpoint"),
+        unit="s",
+        width=12,
+    ),
+    Panel(
+        "Wait for a turn",
+        "Under the operator's own rate limit.",
+        quantiles("chainenv_baseten_limiter_wait_seconds", "endpoint"),
+        unit="s",
+        width=12,
+    ),
+)
+
+ROWS = (("Resources", RESOURCES), ("Work", WORK), ("Baseten", BASETEN))
 
 
 def dashboard() -> Json:
@@ -185,6 +249,14 @@ def dashboard() -> Json:
     }
 
 
+def mark() -> str:
+    """Stands in the picture of the docs: another one as soon as anything changes that is drawn there."""
+    drawn = ("type", "title", "gridPos", "fieldConfig", "options")
+    panels = dashboard()["panels"]
+    shown = [[panel.get(part) for part in drawn] + [target["expr"] for target in panel.get("targets", ())] for panel in panels]
+    return f"dashboard {hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]}"
+
+
 def _place(row: Iterable[Panel], y: int) -> tuple[list[Json], int]:
     """From left to right, in lines; and where the next row begins."""
     placed, x, height = [], 0, 0
@@ -207,13 +279,29 @@ def _panel(panel: Panel, grid: Json) -> Json:
         "description": panel.text,
         "datasource": PROMETHEUS,
         "gridPos": grid,
-        "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
+        "fieldConfig": {"defaults": _look(panel), "overrides": list(_overrides(panel.colours))},
         "options": panel.options,
         "targets": [
             {"refId": chr(ord("A") + index), "datasource": PROMETHEUS, "expr": _chosen(expression), "legendFormat": legend or "__auto"}
             for index, (expression, legend) in enumerate(panel.queries)
         ],
     }
+
+
+STACKED = {"stacking": {"mode": "normal", "group": "A"}, "fillOpacity": 40, "lineInterpolation": "stepAfter"}
+
+
+def _look(panel: Panel) -> Json:
+    if panel.kind == "stat":
+        steps = [{"color": colour, "value": value} for value, colour in panel.limits]
+        return {"unit": panel.unit, "color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
+    return {"unit": panel.unit, "min": 0, "custom": {"showPoints": "never", **(STACKED if panel.stacked else {})}}
+
+
+def _overrides(colours: Colours) -> Iterator[Json]:
+    for colour, names in colours.items():
+        fixed = {"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}
+        yield {"matcher": {"id": "byRegexp", "options": f"/^({names})$/"}, "properties": [fixed]}
 
 
 def _chosen(expression: str) -> str:

@@ -38,13 +38,15 @@ NOT_SYNCED = (
     Reason.DRIFTED,
 )
 """The deployment serves, something else is not as declared, and nothing is under way."""
+WAITING = (Reason.SETTLING_INTENT, Reason.CORRECTING, Reason.PROMOTION_RUNNING)
+PASSING = (Reason.UNAVAILABLE, Reason.RATE_LIMITED, Reason.CONFLICT, Reason.INTERNAL_ERROR)
 FAILED = ("BUILD_FAILED", "DEPLOY_FAILED", "FAILED")
 COMING = ("BUILDING", "DEPLOYING", "LOADING_MODEL", "UPDATING")
 
 
 @dataclass(frozen=True)
 class Phase:
-    """`words` stand in Argo CD's message. kstatus None: it is not asked."""
+    """`words` stand in Argo CD's message. kstatus None: it is not asked, because it takes an object without any status for settled."""
 
     name: str
     thing: Json
@@ -96,9 +98,10 @@ def _before_and_after() -> Iterator[Phase]:
     yield Phase("settled", shown(SETTLED), "Healthy", "Current", ("dep-1 is ACTIVE",))
     stale = shown(SETTLED, generation=2)
     yield Phase("another spec, not looked at yet", stale, "Progressing", "InProgress", ("not acted on this spec yet",))
-    failing = report(None, finding(Reason.UNAVAILABLE, Severity.BLOCKED), observed=False, complete=False)
-    yield Phase("Baseten is away at first", shown(failing), "Progressing", "InProgress", ("not acted", "Unavailable"))
-    yield Phase("Baseten went away", shown(SETTLED, failing), "Healthy", "InProgress", ("dep-1 is ACTIVE", "Unavailable"))
+    for reason in PASSING:
+        failing = report(None, finding(reason, Severity.BLOCKED), observed=False, complete=False)
+        yield Phase(f"{reason} at first", shown(failing), "Progressing", "InProgress", ("not acted", reason))
+        yield Phase(f"{reason} later", shown(SETTLED, failing), "Healthy", "InProgress", ("dep-1 is ACTIVE", reason))
     old = report(None, finding(Reason.UNAVAILABLE, Severity.BLOCKED), observed=False, complete=False, stale=True)
     yield Phase("Baseten is away for long", shown(SETTLED, old), "Progressing", "InProgress")
     paused = report(None, observed=False, paused=True)
@@ -107,13 +110,14 @@ def _before_and_after() -> Iterator[Phase]:
     leaving = {"deletionTimestamp": "2026-03-01T12:00:00Z", "finalizers": ["chains.baseten.co/deactivate"]}
     deleting = report(SERVING, finding(Reason.DELETING, Severity.WAITING), deleting=True)
     yield Phase("being deleted", shown(SETTLED, deleting, **leaving), "Healthy", "Terminating", ("Deleting",))
+    idle = report(SERVING, finding(Reason.WAITING_FOR_IDLE, Severity.WAITING), deleting=True)
+    yield Phase("waiting until it is idle", shown(SETTLED, idle, **leaving), "Healthy", "Terminating", ("WaitingForIdle",))
 
 
 def _deployments() -> Iterator[Phase]:
     yield Phase("no deployment", shown(report(environment(bare=True))), "Suspended", "InProgress", ("NoDeployment", "push or promote"))
     for status in ("SCALED_TO_ZERO", "WAKING_UP"):
-        settled = "Current" if status == "SCALED_TO_ZERO" else None
-        yield Phase(status, shown(report(with_current(status))), "Healthy", settled, (f"dep-1 is {status}",))
+        yield Phase(status, shown(report(with_current(status))), "Healthy", "Current", (f"dep-1 is {status}",))
     for status in COMING:
         yield Phase(status, shown(report(with_current(status))), "Progressing", "InProgress", (f"dep-1 is {status}",))
     for status in FAILED:
@@ -133,5 +137,10 @@ def _troubles() -> Iterator[Phase]:
         yield Phase(reason, shown(stalled), "Degraded", "Failed", (reason, f"why {reason}"))
     for reason in NOT_SYNCED:
         yield Phase(reason, shown(report(SERVING, finding(reason, Severity.BLOCKED))), "Healthy", "Current", ("ACTIVE", f"why {reason}"))
+    for reason in WAITING:
+        waits = report(SERVING, finding(reason, Severity.WAITING))
+        yield Phase(reason, shown(SETTLED, waits), "Healthy", "InProgress", ("ACTIVE", f"why {reason}"))
+    would = report(None, finding(Reason.WOULD_CREATE, Severity.BLOCKED))
+    yield Phase("observed, and there is none", shown(would), "Progressing", "InProgress", ("why WouldCreate",))
     missing = report(None, finding(Reason.ENVIRONMENT_MISSING, Severity.WAITING))
     yield Phase("the environment is missing", shown(SETTLED, missing), "Progressing", "InProgress", ("why EnvironmentMissing",))

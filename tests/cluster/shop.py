@@ -75,6 +75,14 @@ def judged(what: str, things: Iterable[Json], *arguments: str) -> list[Json]:
     return verdicts
 
 
+def argo_differences(openapi: Json, pairs: Iterable[Json]) -> list[Json]:
+    """What Argo CD finds different, as merge patches: each pair has a manifest (`config`), the object (`live`) and, for its
+    server-side diff, what the API server would make of it (`predicted`)."""
+    done = run(ensure_tool("argodiff"), input=json.dumps({"openapi": openapi, "pairs": list(pairs)}))
+    found: list[Json] = json.loads(done.stdout)
+    return found
+
+
 def identity(thing: Json) -> tuple[str, str, str]:
     metadata = thing["metadata"]
     return thing["kind"], metadata.get("namespace", ""), metadata["name"]
@@ -93,6 +101,12 @@ def environment(things: Iterable[Json]) -> Json:
 
 def as_list(things: Iterable[Json]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(things)})
+
+
+def dashboard_queries() -> dict[str, str]:
+    """Expressions by panel and letter."""
+    panels = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())["panels"]
+    return {f"{panel['title']} {target['refId']}": target["expr"] for panel in panels for target in panel.get("targets", ())}
 
 
 STUBS = (("ServiceMonitor", "servicemonitors"), ("PrometheusRule", "prometheusrules"))

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from chainenv.core.reasons import Reason
 from chainenv_sandbox.gotools import ensure_crds
 
 from ..integration.harness.cluster import SAMPLES, Cluster
@@ -17,7 +18,7 @@ from ..integration.harness.looking import together
 from ..integration.harness.manifests import chainlet, resource
 from ..integration.harness.stage import Stage
 from .phases import Phase, phases
-from .shop import DEPLOY, Helm, Json, judged, objects
+from .shop import DEPLOY, Helm, Json, argo_differences, judged, objects
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
@@ -49,6 +50,11 @@ def test_kstatus(phase: Phase, verdicts: dict[str, tuple[Json, Json]]) -> None:
     assert (kstatus["status"], kstatus.get("error")) == (phase.kstatus, None), kstatus
 
 
+def test_there_is_a_phase_for_every_reason() -> None:
+    shown = {each["reason"] for phase in PHASES for each in phase.thing.get("status", {}).get("conditions", ())}
+    assert shown == set(Reason)
+
+
 def test_as_the_api_server_hands_it_out(blank: Cluster, installed: Helm) -> None:
     """An object that nobody has looked at: its status is what the CRD defaults."""
     namespace = blank.new_namespace()
@@ -66,29 +72,68 @@ WAYS = {
     "client": ((), ("diff",)),
     "server": (("--server-side", MANAGER), ("diff", "--server-side", MANAGER, "--force-conflicts")),
 }
+FULL = yaml.safe_load((SAMPLES / "staging.yaml").read_text())["spec"]
+BARE = {"deletionPolicy": "Deactivate", "chainletSettings": [chainlet("HelloWorld", minReplica=1)]}
+
+
+class Synced:
+    """Resources that were applied in each of Argo CD's two ways, and are compared in each of them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.manifests = {way: [self._tracked(f"{way}-full", FULL), self._tracked(f"{way}-bare", BARE)] for way in WAYS}
+        self.names = [each["metadata"]["name"] for every in self.manifests.values() for each in every]
+
+    def _tracked(self, name: str, spec: Json) -> Json:
+        """As Argo CD applies it: with the namespace, and the annotation by which it knows its own."""
+        made = resource(name, **spec)
+        tracking = f"shop:chains.baseten.co/ChainEnvironment:{self.stage.namespace}/{name}"
+        made["metadata"] |= {"namespace": self.stage.namespace, "annotations": {"argocd.argoproj.io/tracking-id": tracking}}
+        return made
+
+    def kubectl(self, *arguments: str, way: str) -> str:
+        return self.stage.cluster.kubectl(*arguments, "-f", "-", input=json.dumps(together(self.manifests[way]))).stdout
+
+    def apply(self) -> None:
+        for way, (apply, _) in WAYS.items():
+            self.kubectl("apply", *apply, way=way)
+
+    def kubectl_diff(self) -> dict[str, str]:
+        return {way: self.kubectl(*diff, way=way) for way, (_, diff) in WAYS.items()}
+
+    def argo_diff(self) -> list[Json]:
+        """Of each resource twice: compared on the client's side, and on the server's."""
+        dry_run = ("apply", "--server-side", MANAGER, "--force-conflicts", "--dry-run=server", "-o", "json", "--show-managed-fields")
+        pairs = []
+        for way, manifests in self.manifests.items():
+            predicted = json.loads(self.kubectl(*dry_run, way=way))["items"]
+            for config, coming in zip(manifests, predicted, strict=True):
+                pair = {"config": config, "live": self.stage.see(config["metadata"]["name"])}
+                pairs += [pair, {**pair, "predicted": coming}]
+        return argo_differences(self.stage.cluster.get("/openapi/v2"), pairs)
 
 
 def test_no_difference_before_and_after_the_operator_ran(tenants: Stage) -> None:
-    """kubectl makes the same patches as Argo CD: of three ways, for a kind without a Go type, or the server's dry run."""
-    full = yaml.safe_load((SAMPLES / "staging.yaml").read_text())["spec"]
-    bare = {"deletionPolicy": "Deactivate", "chainletSettings": [chainlet("HelloWorld", minReplica=1)]}
-    manifests = {way: together([resource(f"{way}-full", **full), resource(f"{way}-bare", **bare)]) for way in WAYS}
-
-    def kubectl(*arguments: str, way: str) -> str:
-        return tenants.cluster.kubectl(*arguments, "-f", "-", namespace=tenants.namespace, input=json.dumps(manifests[way])).stdout
-
-    for way, (apply, diff) in WAYS.items():
-        kubectl("apply", *apply, way=way)
-        assert kubectl(*diff, way=way) == ""
+    synced = Synced(tenants)
+    synced.apply()
+    assert (synced.kubectl_diff(), synced.argo_diff()) == ({"client": "", "server": ""}, [{}] * 8)
     tenants.run_operator()
-    names = [f"{way}-{kind}" for way in WAYS for kind in ("full", "bare")]
-    for name in names:
+    for name in synced.names:
         tenants.wait_settled(name)
-    for way, (_, diff) in WAYS.items():
-        assert kubectl(*diff, way=way) == ""
-    seen = [tenants.see(name) for name in names]
+    assert (synced.kubectl_diff(), synced.argo_diff()) == ({"client": "", "server": ""}, [{}] * 8)
+    seen = [tenants.see(name) for name in synced.names]
     assert {each["status"] for each in judged("health", seen, str(ARGO / "health.lua"))} == {"Healthy"}
     assert {each["status"] for each in judged("kstatus", seen)} == {"Current"}
+
+
+def test_a_change_in_git_is_a_difference(tenants: Stage) -> None:
+    """Else nothing above would mean anything."""
+    synced = Synced(tenants)
+    synced.apply()
+    for manifests in synced.manifests.values():
+        for each in manifests:
+            each["spec"]["managementPolicy"] = "Observe"
+    assert synced.argo_diff() == [{"spec": {"managementPolicy": "Observe"}}] * 8
 
 
 # -- the examples --------------------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
+from chainenv.core.reasons import Reason
 from chainenv.metrics import REGISTRY
 from chainenv_sandbox.gotools import ensure_tool
 
-from .shop import DEPLOY, Json, run
+from .shop import DEPLOY, Json, dashboard_queries, run
 
 pytestmark = pytest.mark.xdist_group("tools")
 
@@ -44,8 +45,7 @@ def existing() -> dict[str, set[str]]:
 def queries() -> Iterator[tuple[str, str]]:
     for group in yaml.safe_load(ALERTS.read_text())["groups"]:
         yield from ((rule["alert"], rule["expr"]) for rule in group["rules"])
-    for panel in DASHBOARD["panels"]:
-        yield from ((f"{panel['title']} {target['refId']}", target["expr"]) for target in panel.get("targets", ()))
+    yield from dashboard_queries().items()
 
 
 QUERIES = dict(queries())
@@ -116,9 +116,18 @@ def test_the_dashboard_is_whole() -> None:
     assert {each["name"] for each in DASHBOARD["templating"]["list"]} == {"datasource", "namespace"}
 
 
+@pytest.mark.parametrize("condition", ["Ready", "Synced"])
+def test_the_colours_are_of_reasons_that_exist(condition: str) -> None:
+    [panel] = [each for each in DASHBOARD["panels"] if each["title"] == f"{condition}, by reason"]
+    coloured = [name for each in panel["fieldConfig"]["overrides"] for name in re.findall(r"\w+", each["matcher"]["options"])]
+    assert {"Ready": "Active", "Synced": "InSync"}[condition] in coloured
+    assert set(coloured) <= set(Reason)
+
+
 def test_the_page_has_every_metric_and_alert() -> None:
     page = (DEPLOY.parent / "docs" / "monitoring.md").read_text(encoding="utf-8")
-    shown = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
+    tables = page[page.index("## Metrics") : page.index("## Dashboard")]
+    shown = set(re.findall(r"^\| `(\w+)`", tables, re.MULTILINE))
     names = {re.sub("_(bucket|sum|count)$", "", name) for name in {**AWAITED, **existing()}}
     alerts = {rule["alert"] for rule in yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]}
     assert shown == names | alerts | {"chainenv_chainlet_status"}

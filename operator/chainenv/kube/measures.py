@@ -9,6 +9,8 @@ from ..crd.types import ChainEnvironmentStatus
 from ..engine.ports import Key
 
 Labels = tuple[str, ...]
+_KINDS = ("promotion_settings", "autoscaling", "instance_types", "deployment")
+_OUTCOMES = ("settled", "waiting", "acted", "stalled", "transient")
 
 
 class Measures:
@@ -21,6 +23,11 @@ class Measures:
         self._chainlets: dict[Key, dict[Labels, int]] = {}
         self._drifted: dict[Key, set[str]] = {}
         """Fields that were different in the last run: each is found once, until it is as declared again."""
+        for kind in _KINDS:  # from 0 on: the first increment of a counter that was not there shows in no rate()
+            metrics.drift_found.labels(kind)
+            metrics.drift_corrected.labels(kind)
+        for outcome in _OUTCOMES:
+            metrics.reconciles.labels(outcome)
 
     def __call__(self, key: Key, status: ChainEnvironmentStatus | None, report: Report | None) -> None:
         """``status`` None: the resource is gone."""

@@ -1,6 +1,7 @@
-"""Other people's tools that the tests ask: helm, promtool, actionlint, and `judge` (Argo CD's Lua, Flux's kstatus).
+"""Other people's tools that the tests ask: helm, promtool, prometheus, actionlint, `judge` (Argo CD's Lua, Flux's
+kstatus) and `argodiff` (Argo CD's comparison).
 
-Each is a folder with go.mod and go.sum, which name its version and hold everything it is built from; see `build.py`.
+Each is built from a folder with go.mod and go.sum, which name its version and hold everything it needs; see `build.py`.
 `crds` is the odd one: nothing is built, a few CustomResourceDefinitions are taken out of the modules named there.
 """
 

@@ -22,20 +22,39 @@ class Tool:
     name: str
     package: str
     about: str
+    shares: str = ""
+    """The folder of go.mod, where it has not the tool's own name."""
     module: str | None = None
     linked: tuple[str, ...] = ()
     """Variables set by the linker, as `name=value`; {version} is the module's."""
     tags: str = ""
 
     @property
+    def folder(self) -> str:
+        return self.shares or self.name
+
+    @property
     def version(self) -> str:
         """Of the module that it comes from; our own programs have none."""
-        return required(self.name)[self.module] if self.module else ""
+        return required(self.folder)[self.module] if self.module else ""
 
     @property
     def linker_flags(self) -> str:
         """A program built from a module does not know its version by itself."""
         return " ".join(["-s -w", *(f"-X {each.format(version=self.version)}" for each in self.linked)])
+
+
+def _of_prometheus(name: str, about: str) -> Tool:
+    """Without service discovery: most of the size, and nothing that a rule or a fixed target needs."""
+    return Tool(
+        name,
+        f"github.com/prometheus/prometheus/cmd/{name}",
+        about,
+        shares="prometheus",
+        module="github.com/prometheus/prometheus",
+        linked=("github.com/prometheus/common/version.Version={version}",),
+        tags="remove_all_sd",
+    )
 
 
 TOOLS: Mapping[str, Tool] = {
@@ -52,14 +71,8 @@ TOOLS: Mapping[str, Tool] = {
                 *(f"helm.sh/helm/v3/pkg/{package}.k8sVersionMinor={MINOR}" for package in ("chartutil", "lint/rules")),
             ),
         ),
-        Tool(
-            "promtool",
-            "github.com/prometheus/prometheus/cmd/promtool",
-            "2 to 4 minutes",
-            module="github.com/prometheus/prometheus",
-            linked=("github.com/prometheus/common/version.Version={version}",),
-            tags="remove_all_sd",  # service discovery: most of the size, and nothing that a rule needs
-        ),
+        _of_prometheus("promtool", "2 to 4 minutes"),
+        _of_prometheus("prometheus", "1 to 4 minutes"),
         Tool(
             "actionlint",
             "github.com/rhysd/actionlint/cmd/actionlint",
@@ -68,6 +81,7 @@ TOOLS: Mapping[str, Tool] = {
             linked=("github.com/rhysd/actionlint.version={version}",),
         ),
         Tool("judge", ".", "about 1 minute"),
+        Tool("argodiff", ".", "1 to 3 minutes"),
     )
 }
 
@@ -93,11 +107,12 @@ def sources(folder: str) -> Iterator[tuple[str, bytes]]:
             yield each.name, each.read_bytes()
 
 
-def digest(folder: str) -> str:
-    """Another one as soon as anything changes that it is built from."""
-    found = hashlib.sha256((TOOLS[folder].linker_flags if folder in TOOLS else "").encode())
-    for name, content in sources(folder):
-        found.update(f"{name} {len(content)}\n".encode() + content)
+def digest(name: str) -> str:
+    """Another one as soon as anything changes that the tool (or `crds`) is built from."""
+    tool = TOOLS.get(name)
+    found = hashlib.sha256(f"{tool.linker_flags}{tool.tags}".encode() if tool else b"")
+    for file, content in sources(tool.folder if tool else name):
+        found.update(f"{file} {len(content)}\n".encode() + content)
     return found.hexdigest()[:12]
 
 
