@@ -21,7 +21,6 @@ from .harness.waiting import wait_until
 
 HOME = "chainenv-system"
 ELECTING = {"CHAINENV_LEADER_ELECTION": "true", "CHAINENV_LEASE_NAMESPACE": HOME}
-LEASE_IS_MISSING = 404
 RAMP = {"rampUpDurationSeconds": 60}
 
 
@@ -136,4 +135,4 @@ def test_what_is_bound_to_one_name_is_used_with_that_name_alone(stage: Stage) ->
     leases = [e for e in asked(stage.cluster) if e["objectRef"]["resource"] == "leases" and e["objectRef"].get("namespace") == HOME]
     named = {e["objectRef"].get("name") for e in leases if e["verb"] != "create"}
     assert named == {"chainenv-operator"}
-    assert {e["responseStatus"]["code"] for e in leases} <= {200, 201, LEASE_IS_MISSING, 409}
+    assert not {e["responseStatus"]["code"] for e in leases} & {401, 403}, "the role is too small"
