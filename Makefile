@@ -23,6 +23,7 @@ demo: $(STAMP) ## Watch the operator at work on this machine: no cluster, no acc
 .PHONY: test
 test: check ## Check everything, then run all tests
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
+	@$(BIN)/python -m chainenv_sandbox.gotools >/dev/null
 	$(BIN)/pytest -n 4  # most of the time each of them waits
 
 .PHONY: soak
