@@ -83,6 +83,33 @@ def test_no_deployment_twice(start: tuple[Desired, Environment | None], random: 
         assert sum(isinstance(call, CreateEnvironment) for call in story.happened) <= 1
 
 
+def to_be_promoted(random: Random) -> tuple[Desired, Environment]:
+    wanted = desired(random)
+    return replace(wanted, adoption="Adopt", deployment_id="dep-a"), replace(nearly(random, wanted), current=CURRENT, candidate=None)
+
+
+def types_changed(story: Story, random: Random) -> Desired:
+    """Another spec: the same promotion, other instance types."""
+    chainlets = tuple(replace(c, instance_type_id=random.choice(["1x2", "2x8", "A10Gx8x32"])) for c in story.wanted.chainlets)
+    return replace(story.wanted, chainlets=chainlets, generation=story.wanted.generation + 1)
+
+
+@given(of(to_be_promoted), seeds)
+@settings(max_examples=300)
+def test_a_promotion_is_remembered_only_when_it_was_made(start: tuple[Desired, Environment], random: Random) -> None:
+    """Also when its call was lost, and another rollout has brought a new deployment since."""
+    story = Story(*start)
+    for _ in range(14):
+        story.look(random.choice(FATES), lag=random.uniform(0, GONE_IN_A_MOMENT))
+        story.passes(random.choice([0, 1, 10, 30, 61]))
+        if random.random() < 0.4:
+            story.finish()
+        if random.random() < 0.4:
+            story.wanted = types_changed(story, random)
+        if any(e.operation == Operation.PROMOTED for e in story.journal):
+            assert story.started(Promote) == 1
+
+
 WRONG = Environment(
     "staging", "abcd1234", NOW, chainlets=(ChainletState("Alpha", InstanceType(id="1x2"), {"min_replica": 0}),), current=CURRENT
 )

@@ -21,8 +21,24 @@ def recover(world: World) -> World:
     """The world with its journal as it stands after looking."""
     if world.environment is None:
         return world
-    entries = tuple(_rollout(world, world.environment, e) if e.operation in ROLLOUTS else e for e in world.journal)
+    rollouts = sorted((e for e in world.journal if e.operation in ROLLOUTS), key=lambda e: e.started_at, reverse=True)
+    claimed = {e.operation: e.deployment_id for e in rollouts if e.deployment_id}
+    after: dict[str, JournalEntry | None] = {}
+    for entry in rollouts:  # the newest first: what came after two intents came of the later one
+        others = {deployment for operation, deployment in claimed.items() if operation != entry.operation}
+        after[entry.operation] = seen = _rollout(world, world.environment, _knowing(entry, others))
+        if seen is not None and seen.deployment_id:
+            claimed[entry.operation] = seen.deployment_id
+    entries = (after.get(e.operation, e) for e in world.journal)
     return replace(world, journal=tuple({e.operation: e for e in entries if e is not None}.values()))
+
+
+def _knowing(entry: JournalEntry, others: set[str]) -> JournalEntry:
+    """What came of another rollout is no sign that this one happened, also when that one has been forgotten."""
+    more = others - {*entry.known_deployments, entry.target}
+    if not more or not (entry.finished_at is None or entry.outcome == Outcome.LOST):
+        return entry
+    return entry.model_copy(update={"known_deployments": (*entry.known_deployments, *sorted(more))})
 
 
 def lookups(journal: tuple[JournalEntry, ...], environment: Environment | None) -> tuple[str, ...]:

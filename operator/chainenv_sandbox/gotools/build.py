@@ -64,7 +64,11 @@ def _build(tool: Tool, target: Path, environ: Mapping[str, str]) -> None:
     if tool.tags:
         command += ["-tags", tool.tags]
     about = f"{tool.about} the first time, seconds when Go has compiled it before"
-    with _module(tool.folder) as module, placed(target) as temporary, progress(f"building {tool.name} {tool.version}", about) as running:
+    with (
+        _module(tool.folder) as module,
+        placed(target) as temporary,
+        progress(f"building {tool.name} {tool.version}".rstrip(), about) as running,
+    ):
         log = temporary.parent / "log"
         build = Child(
             f"go build of {tool.name}", [*command, "-o", temporary, tool.package], log=log, env=build_environment(environ), cwd=module

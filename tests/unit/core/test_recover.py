@@ -193,6 +193,28 @@ def test_a_later_promotion_takes_the_place_of_the_one_before_it() -> None:
     assert [(e.operation, e.target) for e in there.journal] == [("Promoted", "dep-asked")]
 
 
+LOST_PROMOTION = answered(PROMOTE, 70, outcome="Lost", target="dep-asked")
+
+
+@pytest.mark.parametrize("seen", [ROLLING, ROLLED], ids=["candidate", "current"])
+def test_what_came_of_a_change_of_types_is_no_proof_of_a_promotion_that_was_lost_before(seen: Environment) -> None:
+    """Else the promotion would be remembered as done, and never sent."""
+    wanted = desired(want("A", LARGE), deployment_id="dep-asked")
+    there = recover(world(wanted, seen, LOST_PROMOTION, answered(TYPES, 5, deployment_id="dep-new")))
+    assert told(entries(there)[PROMOTE]) == ("Lost", None, False)
+    later = recover(world(wanted, ROLLED, *(e for e in there.journal if e.operation == PROMOTE)))
+    assert told(entries(later)[PROMOTE]) == ("Lost", None, False), "also when the change of types has been forgotten"
+    asked_for = environment(state("A", LARGE), current=deployment("dep-asked", created=9))
+    assert told(entries(recover(world(wanted, asked_for, *later.journal)))[PROMOTE]) == ("Accepted", "dep-asked", False)
+
+
+def test_of_two_intents_without_answer_the_later_one_made_what_came_after_both() -> None:
+    wanted = desired(want("A", LARGE), deployment_id="dep-asked")
+    there = recover(world(wanted, ROLLING, LOST_PROMOTION, opened(TYPES, 5)))
+    assert told(entries(there)[TYPES]) == ("Accepted", "dep-new", False)
+    assert told(entries(there)[PROMOTE]) == ("Lost", None, False)
+
+
 def test_settings_are_none_of_its_business() -> None:
     for operation in (Operation.AUTOSCALING, Operation.PROMOTION_SETTINGS, Operation.CREATE):
         entry = answered(operation, 5)
