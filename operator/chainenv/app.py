@@ -17,7 +17,7 @@ from aiohttp import web
 
 from . import __version__, metrics
 from .api import ApiKey, Baseten, CallRecord, Hooks, Transport, WaitRecord
-from .core.schedule import Intervals, first_look, needs_attention
+from .core.schedule import Intervals, first_look, needs_attention, was_asked_for
 from .core.world import Timing
 from .engine.context import LAST_CALL, of_last_call
 from .engine.ports import Key, Ports
@@ -103,7 +103,7 @@ class Operator:
         for key in self._store.known():
             resource = self._store.get(key)
             if resource is None or needs_attention(resource):
-                self._queue.add(key, changed=True)
+                self._queue.add(key, changed=resource is None or was_asked_for(resource))
             else:
                 self._queue.add(key, first_look(len(self._store), self._settings.rate_limit, intervals, random.random()))
 

@@ -49,12 +49,15 @@ def _spread(luck: float) -> float:
     return 0.9 + 0.2 * luck
 
 
+def was_asked_for(resource: Resource) -> bool:
+    """After a restart: whether somebody has wanted something since."""
+    return resource.status.observed_generation != resource.generation or resource.deleting or resource.forced
+
+
 def needs_attention(resource: Resource) -> bool:
     """After a restart: whether there is more to do for a resource than to look again some time."""
-    status = resource.status
-    moving = any(c.type == "Reconciling" for c in status.conditions)
-    behind = status.observed_generation != resource.generation
-    return behind or moving or resource.deleting or resource.forced or any(unsettled(e) for e in status.operations)
+    moving = any(c.type == "Reconciling" for c in resource.status.conditions)
+    return was_asked_for(resource) or moving or any(unsettled(e) for e in resource.status.operations)
 
 
 def first_look(count: int, rate: float, intervals: Intervals, luck: float) -> float:

@@ -202,8 +202,9 @@ class Reconciler:
     async def _publish(self, resource: Resource, memo: Memo, report: Report) -> None:
         """Write the status when a person could see a difference; then tell what happened."""
         status = project(resource.status, report)
-        hashed = digest(to_json(status))
-        changed = to_json(status) != to_json(resource.status) and memo.written != (resource.resource_version, hashed)
+        shown = to_json(status)
+        hashed = digest(shown)
+        changed = shown != to_json(resource.status) and memo.written != (resource.resource_version, hashed)
         memo.looks = 0 if changed else memo.looks + 1
         if report.complete:
             memo.failures = 0

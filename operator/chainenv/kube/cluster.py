@@ -7,7 +7,8 @@ import os
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -57,6 +58,8 @@ class Cluster:
             raise NoClusterError(
                 f"no cluster to work with ({error}): run in a cluster, or set KUBECONFIG to a file that `kubectl get chenv` works with"
             ) from error
+        # Without a proxy the environment has nothing to say; asked all the same, it costs a look for a .netrc at each call.
+        settings.client_session_kwargs = {"trust_env": goes_through_proxy(settings.host)}
         return cls(client.ApiClient(settings))
 
     @property
@@ -101,6 +104,12 @@ class Cluster:
 
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]
+
+
+def goes_through_proxy(host: str) -> bool:
+    """Whether HTTPS_PROXY, HTTP_PROXY and NO_PROXY say so for the URL of an API server."""
+    url = urlsplit(host)
+    return url.scheme in getproxies() and not proxy_bypass(url.hostname or "")
 
 
 def path(*parts: str) -> str:

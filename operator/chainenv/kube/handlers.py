@@ -16,8 +16,9 @@ from typing import Any
 import kopf
 
 from ..crd.types import GROUP, PLURAL, VERSION
-from .cluster import Cluster, ClusterError
-from .store import ObjectStore, key_of
+from .cluster import Cluster, ClusterError, goes_through_proxy
+from .lister import PAGE
+from .store import ObjectStore
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +58,35 @@ async def _connection(cluster: Cluster) -> kopf.ConnectionInfo:
         private_key_path=settings.key_file,
         scheme=scheme or None,
         token=token or None,
+        proxy_url=settings.proxy,
+        trust_env=goes_through_proxy(settings.host),
     )
+
+
+class _NoEssence(kopf.DiffBaseStorage):
+    """kopf copies each object to compare it with the last one it handled; nothing here asks what has changed."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing to remember."""
 
 
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = _NoEssence()
     settings.scanning.disabled = True
     settings.watching.server_timeout = SERVER_TIMEOUT
     settings.watching.client_timeout = SERVER_TIMEOUT + 30
     settings.watching.connect_timeout = 10
     settings.watching.inactivity_timeout = INACTIVITY_SECONDS
-    settings.queueing.idle_timeout = 1
+    settings.watching.chunk_size = PAGE
+    settings.queueing.idle_timeout = 0.1  # each object that was told of has a task for so long: ten thousand after a list, else
     settings.process.ultimate_exiting_timeout = None  # else a watch that failed once ends the process ten minutes later
     settings.networking.error_backoffs = (1, 1, 2, 2)  # kopf's own grow to minutes: a change would wait that long after an outage
     return settings
@@ -139,7 +157,7 @@ class Watch:
     def _seen(self, event: Mapping[str, Any]) -> None:
         raw = event["object"]
         if event.get("type") == "DELETED":
-            self._loop.call_soon_threadsafe(self._store.remove, key_of(raw))
+            self._loop.call_soon_threadsafe(self._store.deleted, raw)
         else:
             self._loop.call_soon_threadsafe(self._store.put, raw)
 

@@ -15,8 +15,9 @@ log = logging.getLogger(__name__)
 
 Handle = Callable[[Key], Awaitable[float | None]]
 
-HEAD_START = 30.0
-"""A change is served as if it had been due this much earlier (seconds): it passes those that only look again."""
+HEAD_START = 300.0
+"""A change is served as if it had been due this much earlier (seconds): it passes those that only look again. Of a resource that
+was handled before it is served twice as early: it need not wait until a thousand new ones have been created."""
 
 
 class Queue:
@@ -30,6 +31,7 @@ class Queue:
         self._heap: list[tuple[float, int, Key]] = []
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._again: set[Key] = set()
+        self._handled: set[Key] = set()
         self._order = itertools.count()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -53,7 +55,7 @@ class Queue:
             self._again.add(key)
             return
         since = time.monotonic() + delay
-        due = since - (HEAD_START if changed else 0)
+        due = since - (HEAD_START * (1 + (key in self._handled)) if changed else 0)
         if key not in self._due or due < self._due[key]:
             self._schedule(key, due, since)
 
@@ -108,9 +110,12 @@ class Queue:
             raise
         finally:
             del self._running[key]
+            self._handled.add(key)
             if key in self._again:
                 self._again.discard(key)
                 self.add(key, changed=True)
             elif delay is not None:
                 self.add(key, delay)
+            else:
+                self._handled.discard(key)
             self._wake.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,6 +46,8 @@ class ObjectStore:
         self._kept: dict[Key, _Kept] = {}
         self._by_target: defaultdict[Target, set[Key]] = defaultdict(set)
         self._writing: dict[Key, Mapping[str, Any] | None] = {}
+        self._gone: dict[Key, int] = {}
+        """Versions of deletions that a list which was begun before may not know of."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -55,20 +57,29 @@ class ObjectStore:
 
     # -- what comes in ---------------------------------------------------------------------------------------------
 
-    def put(self, raw: Mapping[str, Any]) -> None:
-        """An object from the watch or a list. Older than, or the same as, what is known: nothing happens."""
+    def put(self, raw: Mapping[str, Any]) -> bool:
+        """An object from the watch or a list; whether it was news. Older than, or the same as, what is known: nothing happens."""
         key = key_of(raw)
         if key in self._writing:  # perhaps our own write, told before it was answered
             self._writing[key] = raw
-            return
+            return False
         version = _version(raw)
         old = self._kept.get(key)
         if old is not None and old.version >= version and old.age[-1] == raw["metadata"]["uid"]:
-            return
+            return False
+        if version <= self._gone.get(key, -1):
+            return False
         self._keep(key, raw, version)
         self._on_change(key)
         if old is None:
             self._tell_others(key)
+        return True
+
+    def deleted(self, raw: Mapping[str, Any]) -> None:
+        """The watch says so."""
+        key = key_of(raw)
+        self._gone[key] = _version(raw)
+        self.remove(key)
 
     def remove(self, key: Key) -> None:
         """The object is gone; others that wanted its environment may be next."""
@@ -80,19 +91,15 @@ class ObjectStore:
         for other in self._by_target.get(kept.target, ()):
             self._on_change(other)
 
-    def replace_all(self, objects: Iterable[Mapping[str, Any]], version: int) -> int:
-        """A complete list as of ``version``; returns how many differences the watch had not told of."""
-        missed, present = 0, set()
-        for raw in objects:
-            key = key_of(raw)
-            present.add(key)
-            known = self._kept.get(key)
-            missed += known is None or known.version < _version(raw)
-            self.put(raw)
-        for key in [k for k, kept in self._kept.items() if k not in present and kept.version <= version]:
-            missed += 1
+    def complete(self, present: Collection[Key], version: int, namespace: str | None) -> int:
+        """All of a list as of ``version`` has been put; what is not in it is gone. Returns how much of that was news."""
+        gone = [
+            key for key, kept in self._kept.items() if key not in present and kept.version <= version and namespace in (None, key.namespace)
+        ]
+        for key in gone:
             self.remove(key)
-        return missed
+        self._gone = {key: at for key, at in self._gone.items() if at > version or namespace not in (None, key.namespace)}
+        return len(gone)
 
     def _tell_others(self, key: Key) -> None:
         """Whose environment it is may have changed for everyone who wants it."""

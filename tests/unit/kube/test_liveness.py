@@ -18,7 +18,7 @@ from chainenv.kube.cluster import Cluster
 from chainenv.kube.queue import HEAD_START, Queue
 from chainenv.settings import load
 
-ONE, OTHER = Key("team", "one"), Key("team", "other")
+ONE, OTHER, LOOK = (Key("team", name) for name in ("one", "other", "look"))
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -70,13 +70,34 @@ async def test_a_change_passes_others_and_is_not_late_for_that() -> None:
     queue.add(ONE)
     queue.add(OTHER, changed=True)
     assert queue.late_seconds < HEAD_START / 2
-    queue.add(ONE, -100)
-    assert queue.late_seconds >= 100
+    queue.add(ONE, -2 * HEAD_START)
+    assert queue.late_seconds >= 2 * HEAD_START
     queue.add(ONE, changed=True)
-    assert queue.late_seconds >= 100, "it has waited all the same"
+    assert queue.late_seconds >= 2 * HEAD_START, "it has waited all the same"
     async with running(queue.run()):
         await until(lambda: len(order) == 2)
     assert (order[0], queue.late_seconds) == (ONE, 0)
+
+
+@pytest.mark.asyncio
+async def test_a_change_of_what_is_known_passes_new_ones_and_a_look_passes_nobody() -> None:
+    order: list[Key] = []
+
+    async def handle(key: Key) -> float | None:
+        order.append(key)
+        return 3600
+
+    queue = Queue(handle, workers=1)
+    queue.add(ONE)
+    queue.add(LOOK)
+    async with running(queue.run()):
+        await until(lambda: len(order) == 2)
+    queue.add(LOOK)
+    queue.add(OTHER, changed=True)
+    queue.add(ONE, changed=True)
+    async with running(queue.run()):
+        await until(lambda: len(order) == 5)
+    assert order[2:] == [ONE, OTHER, LOOK]
 
 
 @pytest.mark.asyncio
