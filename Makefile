@@ -31,6 +31,11 @@ soak: $(STAMP) ## Let everything go wrong at random for MINUTES=5 (SEED=... repe
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
 	SOAK_MINUTES=$(or $(MINUTES),5) SOAK_SEED=$(SEED) $(BIN)/pytest -s tests/crash/test_soak.py
 
+.PHONY: bench
+bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, fleet
+	@$(BIN)/chainenv-sandbox binaries >/dev/null
+	$(BIN)/python -m benchmarks $(WHAT)
+
 .PHONY: check
 check: $(STAMP) ## The static part: lint, format, types, import layers, generated and locked files
 	$(BIN)/ruff check .

@@ -84,7 +84,7 @@ async def test_never_more_than_allowed_in_any_second_and_first_come_first_served
     tasks = [asyncio.create_task(caller(number, delay)) for number, (delay, _) in enumerate(callers)]
     cancels = [asyncio.create_task(canceller(task, at)) for task, (_, at) in zip(tasks, callers, strict=True) if at is not None]
     await time.run(*tasks, *cancels)
-    assert most_in_one_second(starts) <= rate * 1.02 + max(1, int(rate * 0.05))
+    assert most_in_one_second(starts) <= rate * 1.02 + max(1, int(rate * 0.025))
     assert order == sorted(order)
     assert len(starts) == sum(not task.cancelled() for task in tasks)
 
@@ -99,9 +99,9 @@ async def test_a_queue_moves_at_two_percent_above_the_rate() -> None:
         starts.append(time.now)
 
     await time.run(*[asyncio.create_task(caller()) for _ in range(1000)])
-    assert starts[-1] - starts[0] == pytest.approx(996 / PACE)
+    assert starts[-1] - starts[0] == pytest.approx(998 / PACE)
     assert starts[-1] - starts[0] < 1.1 * 1000 / 100 - 0.1
-    assert most_in_one_second(starts) == 95
+    assert most_in_one_second(starts) == 93
 
 
 async def test_cancelled_callers_take_no_turn() -> None:

@@ -1,0 +1,18 @@
+"""python -m benchmarks [storm|limit|fleet]...: without names, all of them, one after the other."""
+
+from __future__ import annotations
+
+import sys
+
+from . import fleet, limit, storm
+
+ALL = {"storm": storm.measure, "limit": limit.measure, "fleet": fleet.measure}
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or list(ALL)
+    if unknown := [name for name in chosen if name not in ALL]:
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(ALL)}")
+    for name in chosen:
+        print(f"\n{name}: {(sys.modules[ALL[name].__module__].__doc__ or '').splitlines()[0]}", flush=True)
+        for line in ALL[name]():
+            print(line, flush=True)
