@@ -32,7 +32,7 @@ soak: $(STAMP) ## Let everything go wrong at random for MINUTES=5 (SEED=... repe
 	SOAK_MINUTES=$(or $(MINUTES),5) SOAK_SEED=$(SEED) $(BIN)/pytest -s tests/crash/test_soak.py
 
 .PHONY: bench
-bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, fleet
+bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, shared, fleet
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
 	$(BIN)/python -m benchmarks $(WHAT)
 

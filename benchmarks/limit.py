@@ -19,10 +19,10 @@ def measure(count: int = 1000) -> Iterator[str]:
         here.chains(CHANGES, prefix="calm")
         with here.operator(CHAINENV_CHAINLET_METRICS="false") as operator:
             asyncio.run(here.create(manifests(CHANGES, prefix="calm")))
-            operator.wait("the calm ones are settled", lambda: operator.active() >= CHANGES)
+            operator.wait_active(CHANGES)
             begun = time.time()
             changed = asyncio.run(_storm(here, count))
-            operator.wait("all are ACTIVE in status", lambda: operator.active() >= count + CHANGES)
+            operator.wait_active(count + CHANGES)
             whole = time.time() - begun
             posts = [each.time for each in here.simulator.journal(method="POST") if each.time > begun]
             waits = _waits(here, changed)

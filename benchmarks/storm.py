@@ -25,7 +25,7 @@ def measure(count: int = 1000) -> Iterator[str]:
             begun = time.perf_counter()
             asyncio.run(here.create(manifests(count, prefix="storm")))
             applied = time.perf_counter() - begun
-            operator.wait("all are ACTIVE in status", lambda: operator.active() >= count, interval=0.05)
+            operator.wait_active(count)
             seconds = time.perf_counter() - begun
             after = operator.sample()
         calls = len(here.simulator.journal()) - mark

@@ -89,6 +89,9 @@ class Operator:
     def active(self) -> float:
         return self.metric("chainenv_resources_condition", type="Ready", status="True")
 
+    def wait_active(self, count: int) -> None:
+        self.wait("so many are ACTIVE in status", lambda: self.active() >= count, interval=0.05)
+
     def wait(self, what: str, fits: Callable[[], bool], *, interval: float = 0.2) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not fits():

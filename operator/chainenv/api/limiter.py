@@ -9,22 +9,36 @@ from typing import Final
 from .errors import RateLimited
 
 SWEEP_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 2.0
+"""A pause that ends so soon is waited for in line: whoever gave up the place would have to read again before the call is made."""
+LONGEST_WAIT_SECONDS: Final = 5.0
+"""In line through pauses; longer, and the callers would be missed elsewhere."""
+SLOWER: Final = 1.4
+"""After a 429 (somebody else uses the key as well) calls start so many times more slowly; half of it is made good in HALF_LIFE_SECONDS."""
+SLOWEST: Final = 20.0
+HALF_LIFE_SECONDS: Final = 30.0
 
 
 class _Pace:
     """One pair's state. `next_at` is GCRA's theoretical arrival time: a pair in arrears by less than the burst may go at once."""
 
-    __slots__ = ("lock", "next_at", "paused_until", "users")
+    __slots__ = ("lock", "next_at", "paused_until", "slowed_at", "slowness", "users")
 
     def __init__(self) -> None:
         self.lock: Final = asyncio.Lock()  # first come, first served; the holder alone sleeps
         self.next_at = -math.inf
         self.paused_until = -math.inf
+        self.slowness = 1.0
+        self.slowed_at = -math.inf
         self.users = 0
 
+    def slower(self, now: float) -> float:
+        """By which the interval between two calls is longer than it would be alone."""
+        return 1 + (self.slowness - 1) * math.exp2((self.slowed_at - now) / HALF_LIFE_SECONDS)
+
     def idle(self, now: float) -> bool:
-        """True when a new object would behave the same."""
-        return self.users == 0 and self.next_at <= now and self.paused_until <= now
+        """True when a new object would behave (nearly) the same."""
+        return self.users == 0 and self.next_at <= now and self.paused_until <= now and self.slower(now) < 1.01
 
 
 class Limiter:
@@ -50,36 +64,42 @@ class Limiter:
     async def acquire(self, key_id: str, endpoint: str) -> float:
         """Waits for this call's turn, FIFO; a call that is cancelled while it waits takes no turn. Returns the seconds waited.
 
-        Raises RateLimited at once while the pair is paused, also for those that were waiting when the pause began.
+        Raises RateLimited at once while the pair is paused for longer than PATIENCE_SECONDS, also for those that were waiting when the
+        pause began, and for those that have waited for long.
         """
         pace = self._pace(key_id, endpoint)
         arrived = self._clock()
         pace.users += 1
         try:
             async with pace.lock:
-                now = await self._turn(pace, endpoint)
+                now = await self._turn(pace, endpoint, arrived)
         finally:
             pace.users -= 1
         return now - arrived
 
     def pause(self, key_id: str, endpoint: str, seconds: float) -> float:
-        """No call starts for `seconds`; then one at a time, without a burst. Returns the seconds left of the longest pause asked for."""
+        """No call starts for `seconds`; then one at a time, without a burst. Returns the seconds left of the longest pause asked for.
+
+        What was under way when the first answer came may ask for pauses as well: they slow the pair down only once.
+        """
         pace = self._pace(key_id, endpoint)
         now = self._clock()
+        if now >= pace.paused_until:
+            pace.slowness, pace.slowed_at = min(SLOWEST, pace.slower(now) * SLOWER), now
         pace.paused_until = max(pace.paused_until, now + seconds)
         pace.next_at = max(pace.next_at, pace.paused_until + self._slack)
         return pace.paused_until - now
 
-    async def _turn(self, pace: _Pace, endpoint: str) -> float:
+    async def _turn(self, pace: _Pace, endpoint: str, arrived: float) -> float:
         while True:
             now = self._clock()
-            if pace.paused_until > now:
-                left = pace.paused_until - now
+            left = pace.paused_until - now
+            if left > PATIENCE_SECONDS or (left > 0 and now - arrived > LONGEST_WAIT_SECONDS):
                 message = f"held back for {left:.0f} s: Baseten's rate limit was reached"
                 raise RateLimited(message, endpoint=endpoint, retry_after=left, status=None, local=True)
-            delay = pace.next_at - self._slack - now
+            delay = max(left, pace.next_at - self._slack - now)
             if delay <= 0:
-                pace.next_at = max(pace.next_at, now) + self._interval
+                pace.next_at = max(pace.next_at, now) + self._interval * pace.slower(now)
                 return now
             await self._sleep(delay)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainenv.api import RateLimited
-from chainenv.api.limiter import SWEEP_SECONDS, Limiter
+from chainenv.api.limiter import HALF_LIFE_SECONDS, LONGEST_WAIT_SECONDS, PATIENCE_SECONDS, SLOWER, SWEEP_SECONDS, Limiter
 
 pytestmark = pytest.mark.asyncio
 PACE = 90 * 1.02
@@ -143,7 +143,90 @@ async def test_after_a_pause_there_is_no_burst() -> None:
         starts.append(time.now - began)
 
     await time.run(*[asyncio.create_task(caller()) for _ in range(10)])
-    assert starts == pytest.approx([number / PACE for number in range(10)], abs=1e-6)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    assert starts[0] == 0
+    assert all(1 / PACE < gap < SLOWER / PACE for gap in gaps)
+
+
+async def starts_of(pacing: Limiter, time: Time, count: int) -> list[float]:
+    """When so many callers who come together may start, from now on."""
+    began, starts = time.now, []
+
+    async def caller() -> None:
+        await pacing.acquire("key", "endpoint")
+        starts.append(time.now - began)
+
+    await time.run(*[asyncio.create_task(caller()) for _ in range(count)])
+    return starts
+
+
+async def test_a_short_pause_is_waited_for_in_line() -> None:
+    """Those who gave up their place would come back together, each after another look."""
+    time = Time()
+    pacing = limiter(time)
+    pacing.pause("key", "endpoint", PATIENCE_SECONDS)
+    starts = await starts_of(pacing, time, 10)
+    assert starts[0] == PATIENCE_SECONDS
+    assert starts == sorted(starts)
+
+
+async def test_nobody_waits_in_line_from_pause_to_pause() -> None:
+    time = Time()
+    pacing = limiter(time)
+    pacing.pause("key", "endpoint", 1)
+    refused: list[float] = []
+
+    async def caller() -> None:
+        try:
+            await pacing.acquire("key", "endpoint")
+        except RateLimited:
+            refused.append(time.now - 1000)
+        else:
+            pacing.pause("key", "endpoint", 1)
+
+    await time.run(*[asyncio.create_task(caller()) for _ in range(50)])
+    assert len(refused) > 40
+    assert LONGEST_WAIT_SECONDS < max(refused) < LONGEST_WAIT_SECONDS + 2
+
+
+async def test_whoever_meets_a_limit_goes_slower_for_a_while_and_once_for_each_meeting() -> None:
+    time = Time()
+    pacing = limiter(time)
+    for _ in range(5):  # what was under way
+        pacing.pause("key", "endpoint", 1)
+    time.now += 1
+    slow = await starts_of(pacing, time, 50)
+    assert slow[-1] == pytest.approx(49 * SLOWER / PACE, rel=0.05)
+    time.now += 10 * HALF_LIFE_SECONDS
+    again = await starts_of(pacing, time, 50)
+    assert again[-1] <= 49 / PACE * 1.01
+
+
+async def test_a_limit_that_is_met_again_and_again_is_found() -> None:
+    """Others leave a tenth of the rate: nearly all of it is used, with few refusals."""
+    time = Time()
+    pacing, allowed = limiter(time), 9
+    taken: list[float] = []
+    refused = 0
+    while time.now < 1000 + 300:
+        await time.run(asyncio.create_task(_one(pacing, time)))
+        if sum(moment > time.now - 1 for moment in taken) < allowed:
+            taken.append(time.now)
+        else:
+            refused += 1
+            pacing.pause("key", "endpoint", 1)
+    assert len(taken) > 0.6 * allowed * 300
+    assert refused < 0.05 * len(taken)
+
+
+async def _one(pacing: Limiter, time: Time) -> None:
+    while True:
+        try:
+            await pacing.acquire("key", "endpoint")
+        except RateLimited as held:
+            await time.sleep(held.retry_after)
+        else:
+            return
 
 
 async def test_the_longest_pause_counts() -> None:
