@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Iterator
 
-from .world import World, manifest, manifests, quantile, world
+from .world import World, delays, manifests, most_in_a_second, quantile, world
 
 LIMIT = 100
 """Requests/s for each key and endpoint (Baseten's documentation, "Rate limits")."""
 CHANGES = 20
+PAUSE_SECONDS = 0.4
 
 
 def measure(count: int = 1000) -> Iterator[str]:
@@ -25,14 +26,14 @@ def measure(count: int = 1000) -> Iterator[str]:
             operator.wait_active(count + CHANGES)
             whole = time.time() - begun
             posts = [each.time for each in here.simulator.journal(method="POST") if each.time > begun]
-            waits = _waits(here, changed)
+            waits = delays(here, changed)
         bound = count / LIMIT
         refused = here.simulator.state()["rate_limited"]
         yield f"{count} creations, Baseten allows {LIMIT}/s, the operator keeps to its default"
         yield f"  bound                                   {bound:6.1f} s"
         seconds = max(posts) - min(posts)
         yield f"  from the first creation to the last     {seconds:6.1f} s   ratio {seconds / bound:.2f} (budget 1.1)"
-        yield f"  most creations in any second            {_most(posts):6d}"
+        yield f"  most creations in any second            {most_in_a_second(posts):6d}"
         yield f"  all seen ACTIVE                         {whole:6.1f} s"
         yield f"  429                                     {refused:6.0f}     (budget 0)"
         middle, worst = quantile(waits, 0.5), max(waits)
@@ -41,23 +42,6 @@ def measure(count: int = 1000) -> Iterator[str]:
 
 async def _storm(here: World, count: int) -> dict[str, float]:
     """Creates all, and changes the calm ones meanwhile; when each was changed."""
-    changed: dict[str, float] = {}
-
-    async def change() -> None:
-        async with here.api() as api:
-            for number in range(CHANGES):
-                name = manifest(number, prefix="calm")["metadata"]["name"]
-                changed[name] = await here.change(api, name, {"promotionSettings": {"rampUpDurationSeconds": 120}})
-                await asyncio.sleep(0.4)
-
-    await asyncio.gather(here.create(manifests(count, prefix="limit")), change())
+    calm = [each["metadata"]["name"] for each in manifests(CHANGES, prefix="calm")]
+    _, changed = await asyncio.gather(here.create(manifests(count, prefix="limit")), here.change(calm, 120, pause=PAUSE_SECONDS))
     return changed
-
-
-def _most(moments: list[float]) -> int:
-    return max(sum(start <= moment < start + 1 for moment in moments) for start in moments)
-
-
-def _waits(here: World, changed: dict[str, float]) -> list[float]:
-    arrived = {each.path.rpartition("/")[2]: each.time for each in here.simulator.wait_journal(CHANGES, method="PATCH", timeout=60)}
-    return [arrived[name] - moment for name, moment in changed.items()]

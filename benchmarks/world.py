@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import ssl
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from chainenv_sandbox.baseten.process import start_simulator
 from chainenv_sandbox.controlplane import ControlPlane
 from chainenv_sandbox.controlplane.components import LOOPBACK, free_ports
 from chainenv_sandbox.processes import Child
-from chainenv_sandbox.up import ESTABLISHED
+from chainenv_sandbox.up import apply_crds, neutral_environment
 
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "bench"
@@ -64,11 +64,10 @@ class Operator:
             "CHAINENV_LOG_FORMAT": "json",
             **settings,
         }
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHAINENV_", "BASETEN_", "KUBE"))}
         self._http = httpx.Client(base_url=f"http://{LOOPBACK}:{self._port}", timeout=60, trust_env=False)
         command: list[str | Path] = [Path(sys.executable).parent / "chainenv", "run"]
         self.started = time.time()
-        self._child = Child("the operator", command, log=directory / "operator.log", env={**kept, **chosen})
+        self._child = Child("the operator", command, log=directory / "operator.log", env={**neutral_environment(), **chosen})
 
     def stop(self) -> None:
         self._child.stop(60)
@@ -140,10 +139,16 @@ class World:
         async with self.api() as api:
             await asyncio.gather(*(_ask(api, "POST", RESOURCES, json=each) for each in resources))
 
-    async def change(self, api: aiohttp.ClientSession, name: str, spec: Json) -> float:
-        """When the API server had answered, epoch seconds."""
-        await _ask(api, "PATCH", f"{RESOURCES}/{name}", json={"spec": spec}, headers=MERGE_PATCH)
-        return time.time()
+    async def change(self, names: Iterable[str], ramp_up_seconds: int, *, pause: float = 0.0) -> dict[str, float]:
+        """One after the other; by name when the API server had answered, epoch seconds."""
+        body = {"spec": {"promotionSettings": {"rampUpDurationSeconds": ramp_up_seconds}}}
+        changed = {}
+        async with self.api() as api:
+            for name in names:
+                await _ask(api, "PATCH", f"{RESOURCES}/{name}", json=body, headers=MERGE_PATCH)
+                changed[name] = time.time()
+                await asyncio.sleep(pause)
+        return changed
 
     def requests(self, verb: str, resource: str = "chainenvironments") -> float:
         """How many the API server has had, by its own count."""
@@ -158,8 +163,7 @@ def world(**options: Any) -> Iterator[World]:
         start_simulator(keys={"default": KEY}, options={**AT_ONCE, **options}) as simulator,
         ControlPlane.start() as plane,
     ):
-        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"), check=True)
-        plane.kubectl("wait", ESTABLISHED, "--timeout=30s", "-f", str(ROOT / "crds"), check=True)
+        apply_crds(plane.kubectl_program, (ROOT / "crds").glob("*.yaml"), plane.kubeconfig)
         plane.kubectl("create", "namespace", NAMESPACE, check=True)
         yield World(plane, simulator, Path(directory))
 
@@ -185,6 +189,19 @@ def manifests(count: int, *, prefix: str) -> list[Json]:
 async def _ask(api: aiohttp.ClientSession, method: str, path: str, **more: Any) -> None:
     async with api.request(method, path, **more) as answer:
         await answer.read()
+
+
+def delays(here: World, changed: dict[str, float], since: int = 0) -> list[float]:
+    """From each change of promotion settings, as `World.change` told, until it was at Baseten, seconds."""
+    arrived = here.simulator.wait_journal(len(changed), since=since, method="PATCH", timeout=60)
+    at = {each.path.rpartition("/")[2]: each.time for each in arrived}
+    return [at[name] - moment for name, moment in changed.items()]
+
+
+def most_in_a_second(moments: list[float]) -> int:
+    """Any second, not only whole ones."""
+    ordered = sorted(moments)
+    return max((bisect_left(ordered, start + 1) - number for number, start in enumerate(ordered)), default=0)
 
 
 def quantile(values: list[float], share: float) -> float:

@@ -32,10 +32,9 @@ class _OneLine(logging.Formatter):
     """What a name or a status from outside has in it cannot begin a line of its own, or steer a terminal."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        line = super().formatMessage(record)
         if "resource_name" in record.__dict__:
-            head, message = line.removesuffix(record.message), record.message
-            line = f"{head}{record.__dict__['namespace']}/{record.__dict__['resource_name']}: {message}"
+            record.message = f"{record.__dict__['namespace']}/{record.__dict__['resource_name']}: {record.message}"
+        line = super().formatMessage(record)
         fields = " ".join(f"{name}={record.__dict__[name]}" for name in _SHOWN if name in record.__dict__)
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in (f"{line}  {fields}" if fields else line))
 

@@ -13,6 +13,7 @@ from typing import Protocol, Self
 import click
 
 from chainenv_sandbox.processes import Child
+from chainenv_sandbox.up import neutral_environment
 
 LOOK_SECONDS = 0.03
 PATIENCE_SECONDS = 120.0
@@ -98,10 +99,9 @@ class Shell:
 
     def _environment(self) -> dict[str, str]:
         """Without what would point the operator elsewhere, such as at the cluster that this machine is a pod of."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHAINENV_", "BASETEN_", "KUBE"))}
         path = os.environ.get("PATH", os.defpath)
         exported = {name: value.replace("$PATH", path) for name, value in self._variables.items()}
-        return {**kept, "KUBECACHEDIR": str(self._logs / "kubectl-cache"), **exported}
+        return {**neutral_environment(), "KUBECACHEDIR": str(self._logs / "kubectl-cache"), **exported}
 
     def _wait(self, child: Child, started: float) -> None:
         self.require_alive()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from chainenv_sandbox.controlplane.components import LOOPBACK, free_ports
 from chainenv_sandbox.controlplane.progress import say
 from chainenv_sandbox.processes import Child, NotReadyError
 from chainenv_sandbox.prometheus import Prometheus, Target, start_prometheus
-from chainenv_sandbox.up import ESTABLISHED, SIMULATOR_KEY, checkout
+from chainenv_sandbox.up import SIMULATOR_KEY, apply_crds, checkout, neutral_environment
 
 SCRAPE_SECONDS = 2.0
 BEAT_SECONDS = 0.5
@@ -258,15 +257,11 @@ def staged() -> Iterator[Story]:
 
 def _furnish(plane: ControlPlane, root: Path) -> None:
     """The CRD, and a namespace for each team."""
-    crds = str(root / "crds")
-    plane.kubectl("apply", "--server-side", "-f", crds, check=True)
-    plane.kubectl("wait", ESTABLISHED, "--timeout=30s", "-f", crds, check=True)
+    apply_crds(plane.kubectl_program, (root / "crds").glob("*.yaml"), plane.kubeconfig)
     for chain in CHAINS:
         plane.kubectl("create", "namespace", chain, check=True)
 
 
 def _operator(directory: Path, settings: Mapping[str, str]) -> Child:
-    """The command, without what would point it elsewhere."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHAINENV_", "BASETEN_", "KUBE"))}
     command: list[str | Path] = [Path(sys.executable).parent / "chainenv", "run"]
-    return Child("the operator", command, log=directory / "operator.log", env={**kept, **settings})
+    return Child("the operator", command, log=directory / "operator.log", env={**neutral_environment(), **settings})

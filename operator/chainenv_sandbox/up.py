@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +102,19 @@ def _apply_crds(options: Options, plane: ControlPlane | None, kubeconfig: Path) 
     if not files:
         return
     say(f"applying {', '.join(file.name for file in files)}")
-    program = plane.kubectl_program if plane else ensure_kubectl()
+    apply_crds(plane.kubectl_program if plane else ensure_kubectl(), files, kubeconfig)
+
+
+def apply_crds(program: Path, files: Iterable[Path], kubeconfig: Path) -> None:
+    """Returns when they can be used. Raises KubectlError."""
     named = [f"--filename={file}" for file in files]
     require_success(run_kubectl(program, "apply", "--server-side", *named, kubeconfig=kubeconfig))
     require_success(run_kubectl(program, "wait", ESTABLISHED, "--timeout=30s", *named, kubeconfig=kubeconfig))
+
+
+def neutral_environment() -> dict[str, str]:
+    """Ours, without what would point kubectl or the operator elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("CHAINENV_", "BASETEN_", "KUBE"))}
 
 
 def checkout() -> Path | None:

@@ -14,11 +14,14 @@ from chainenv_sandbox.controlplane import ensure_kubectl
 from chainenv_sandbox.gotools import ensure_tool
 
 from ..integration.harness.cluster import Cluster
+from ..integration.harness.waiting import wait_until
 from .shop import CHART, ROOT, Helm, aggregate, as_list, commands, stub_crds
 
 pytestmark = pytest.mark.xdist_group("docs")
 
 PAGES = [ROOT / "docs" / name for name in ("install.md", "gitops.md", "monitoring.md", "security.md")]
+CRD_GOES_SECONDS = 240.0
+"""The API server looks for resources that are left for a minute before it tries again."""
 BY_HAND = {
     "make sbom": "asks the package index; run by hand",
     "make audit": "asks the vulnerability service; run by hand",
@@ -49,7 +52,8 @@ def before_the_page(page: Path, cluster: Cluster, helm: Helm) -> None:
     ours = "--selector=app.kubernetes.io/part-of=chainenv"
     kinds = "serviceaccount,role,rolebinding,deployment,poddisruptionbudget,networkpolicy,service,configmap,servicemonitor,prometheusrule"
     cluster.kubectl("delete", kinds, ours, namespace="chainenv-system")
-    cluster.kubectl("delete", "clusterrole,clusterrolebinding,crd", ours)
+    cluster.kubectl("delete", "clusterrole,clusterrolebinding,crd", ours, "--wait=false")
+    wait_until("the CRD has gone", lambda: not cluster.kubectl("get", "crd", ours, "--output=name").stdout, timeout=CRD_GOES_SECONDS)
     if page.name in ("gitops.md", "security.md"):
         helm("install", "--namespace=chainenv-system", "--create-namespace", "chainenv-operator", str(CHART))
         aggregate(cluster)

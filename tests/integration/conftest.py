@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from .harness.fixtures import apart, cluster, pytest_runtest_makereport, shared_stage, simulator, stage
+from .harness.fixtures import (
+    apart,
+    cluster,
+    each_on_its_own,
+    pytest_runtest_makereport,
+    shared_stage,
+    simulator,
+    stage,
+    without_lease,
+)
 from .harness.proxied import proxied, proxy
 
-__all__ = ["apart", "cluster", "proxied", "proxy", "pytest_runtest_makereport", "shared_stage", "simulator", "stage"]
+__all__ = [
+    "apart",
+    "cluster",
+    "each_on_its_own",
+    "proxied",
+    "proxy",
+    "pytest_runtest_makereport",
+    "shared_stage",
+    "simulator",
+    "stage",
+    "without_lease",
+]

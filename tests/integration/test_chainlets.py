@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,18 +11,13 @@ from .harness.cluster import Json
 from .harness.manifests import chainlet
 from .harness.stage import Sent, Stage, condition, is_settled
 
+pytestmark = pytest.mark.usefixtures("each_on_its_own")
+
 
 @pytest.fixture(scope="module")
 def stage(shared_stage: Stage) -> Stage:
     shared_stage.run_operator()
     return shared_stage
-
-
-@pytest.fixture(autouse=True)
-def _each_on_its_own(stage: Stage) -> Iterator[None]:
-    """What a test leaves behind is not polled while the next one runs."""
-    yield
-    stage.cluster.clear(stage.namespace)
 
 
 def named(sent: Sent) -> list[str]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from .harness.case import Case
@@ -12,30 +9,16 @@ from .harness.stage import Stage, condition
 from .harness.waiting import wait_until
 
 LONG = 1000.0
+"""Baseten's clock is moved on by so much at the end: what is deactivated before stays DEACTIVATING until then."""
+
+
+pytestmark = pytest.mark.usefixtures("each_on_its_own")
 
 
 @pytest.fixture(scope="module")
 def stage(shared_stage: Stage) -> Stage:
     shared_stage.run_operator(CHAINENV_VANISH_SECONDS="0.5")
     return shared_stage
-
-
-@pytest.fixture(autouse=True)
-def _each_on_its_own(stage: Stage) -> Iterator[None]:
-    """What a test leaves behind is not polled while the next one runs."""
-    yield
-    stage.cluster.clear(stage.namespace)
-
-
-@contextmanager
-def slow_deactivation(stage: Stage) -> Iterator[None]:
-    """What is deactivated inside stays DEACTIVATING until Baseten's clock is moved on by LONG."""
-    before = stage.simulator.options()["deactivate_seconds"]
-    stage.simulator.set_options(deactivate_seconds=LONG)
-    try:
-        yield
-    finally:
-        stage.simulator.set_options(deactivate_seconds=before)
 
 
 def serving(stage: Stage, name: str, **spec: object) -> Case:
@@ -77,7 +60,7 @@ def test_deactivate_says_what_it_does_until_the_deployment_is_inactive(stage: St
     case = serving(stage, "switched-off", deletionPolicy="Deactivate")
     assert finalizers(case) == ["chains.baseten.co/deactivate"]
     current = case.current()
-    with slow_deactivation(stage):
+    with stage.options(deactivate_seconds=LONG):
         case.delete()
         case.wait_condition("Synced", "False", "Deleting", f"deployment {current} is DEACTIVATING")
         case.wait_condition("Reconciling", "True", "Deleting", current)
@@ -166,7 +149,7 @@ def test_a_deployment_that_baseten_does_not_find_counts_as_off(stage: Stage) -> 
 @pytest.mark.parametrize("what", ["environment", "chain"])
 def test_an_environment_or_chain_that_is_gone_is_looked_for_twice(stage: Stage, what: str) -> None:
     case = serving(stage, f"lost-{what}", managementPolicy="Reconcile", deletionPolicy="Deactivate")
-    with slow_deactivation(stage):
+    with stage.options(deactivate_seconds=LONG):
         case.delete()
         case.wait_condition("Synced", "False", "Deleting")
         if what == "chain":

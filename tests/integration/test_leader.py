@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -14,26 +13,20 @@ from chainenv_sandbox.proxy.client import Proxy
 from ..conftest import MEASURED
 from .harness.case import Case
 from .harness.cluster import Json
+from .harness.fixtures import ELECTING, LEASE_NAMESPACE
 from .harness.manifests import chainlet
 from .harness.operator import OperatorProcess
 from .harness.stage import Stage
 from .harness.waiting import wait_until
 
-NAMESPACE = "chainenv-system"
-"""Of the Lease: the role that is shipped allows it there."""
-LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/chainenv-operator"
-ELECTING = {"CHAINENV_LEADER_ELECTION": "true", "CHAINENV_LEASE_NAMESPACE": NAMESPACE}
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{LEASE_NAMESPACE}/leases/chainenv-operator"
 SHORT = {"chainenv.kube.leader:LEASE_SECONDS": 3, "chainenv.kube.leader:RENEW_SECONDS": 0.3, "chainenv.kube.leader:TRUSTED_SECONDS": 2.0}
 ACTING = "this process holds the Lease"
 
 
 @pytest.fixture
-def stage(apart: Stage) -> Iterator[Stage]:
-    """No Lease of an earlier test."""
-    forget = ("delete", "lease", "chainenv-operator", "--ignore-not-found")
-    apart.cluster.kubectl(*forget, namespace=NAMESPACE)
-    yield apart
-    apart.cluster.kubectl(*forget, namespace=NAMESPACE)
+def stage(without_lease: Stage) -> Stage:
+    return without_lease
 
 
 def start(stage: Stage, key: str, hurry: dict[str, float] | None = None, /, **settings: str) -> OperatorProcess:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from .harness.case import RECONCILE, Case
@@ -14,17 +12,13 @@ from .harness.stage import Stage, condition, is_settled
 RAMP = {"rampUpDurationSeconds": 300}
 
 
+pytestmark = pytest.mark.usefixtures("each_on_its_own")
+
+
 @pytest.fixture(scope="module")
 def stage(shared_stage: Stage) -> Stage:
     shared_stage.run_operator()
     return shared_stage
-
-
-@pytest.fixture(autouse=True)
-def _each_on_its_own(stage: Stage) -> Iterator[None]:
-    """What a test leaves behind is not polled while the next one runs."""
-    yield
-    stage.cluster.clear(stage.namespace)
 
 
 def bystander(stage: Stage, name: str) -> Case:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from .harness.case import Case
@@ -13,6 +10,10 @@ from .harness.manifests import chainlet
 from .harness.stage import Sent, Stage, condition, is_handled, is_settled
 
 LONG = 1000.0
+"""Baseten's clock is moved on by so much at the end: a candidate is not promoted before."""
+
+
+pytestmark = pytest.mark.usefixtures("each_on_its_own")
 
 
 @pytest.fixture(scope="module")
@@ -20,24 +21,6 @@ def stage(shared_stage: Stage) -> Stage:
     shared_stage.simulator.set_options(failed_candidate_seconds=0.5)
     shared_stage.run_operator()
     return shared_stage
-
-
-@pytest.fixture(autouse=True)
-def _each_on_its_own(stage: Stage) -> Iterator[None]:
-    """What a test leaves behind is not polled while the next one runs."""
-    yield
-    stage.cluster.clear(stage.namespace)
-
-
-@contextmanager
-def slow_promotions(stage: Stage) -> Iterator[None]:
-    """Inside, a candidate is not promoted until Baseten's clock is moved on by LONG."""
-    before = stage.simulator.options()["promotion_seconds"]
-    stage.simulator.set_options(promotion_seconds=LONG)
-    try:
-        yield
-    finally:
-        stage.simulator.set_options(promotion_seconds=before)
 
 
 def promoted(*deployments: str) -> list[Sent]:
@@ -86,7 +69,7 @@ def test_a_promotion_under_another_id_survives_restarts_and_other_changes(stage:
 
 def test_a_newer_id_waits_until_the_running_promotion_is_over(stage: Stage) -> None:
     case = with_pushed(stage, "queued", "queued-1", "queued-2")
-    with slow_promotions(stage):
+    with stage.options(promotion_seconds=LONG):
         case.apply(deploymentID="queued-1")
         case.wait_for("queued-1 is the candidate", candidate)
         case.apply(deploymentID="queued-2")
@@ -102,7 +85,7 @@ def test_a_newer_id_waits_until_the_running_promotion_is_over(stage: Stage) -> N
 
 def test_an_id_that_was_replaced_while_it_waited_is_never_promoted(stage: Stage) -> None:
     case = with_pushed(stage, "skipped", "skipped-1", "skipped-2", "skipped-3")
-    with slow_promotions(stage):
+    with stage.options(promotion_seconds=LONG):
         case.apply(deploymentID="skipped-1")
         case.wait_for("skipped-1 is the candidate", candidate)
         for each in ("skipped-2", "skipped-3"):
@@ -115,7 +98,7 @@ def test_an_id_that_was_replaced_while_it_waited_is_never_promoted(stage: Stage)
 
 def test_an_id_that_was_replaced_and_put_back_while_it_is_promoted_is_promoted_once(stage: Stage) -> None:
     case = with_pushed(stage, "wavering", "wavering-1", "wavering-2")
-    with slow_promotions(stage):
+    with stage.options(promotion_seconds=LONG):
         case.apply(deploymentID="wavering-1")
         case.wait_for("wavering-1 is the candidate", candidate)
         case.apply(deploymentID="wavering-2")

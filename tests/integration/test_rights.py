@@ -6,7 +6,6 @@ One run does everything the operator can do; the API server's audit log tells wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,13 +13,13 @@ import yaml
 
 from .harness.case import Case
 from .harness.cluster import BASE, OPERATOR, Cluster, Json
+from .harness.fixtures import ELECTING, LEASE_NAMESPACE
 from .harness.looking import secret
 from .harness.manifests import chainlet
 from .harness.stage import Stage
 from .harness.waiting import wait_until
 
-HOME = "chainenv-system"
-ELECTING = {"CHAINENV_LEADER_ELECTION": "true", "CHAINENV_LEASE_NAMESPACE": HOME}
+LEASE_IS_MISSING = 404
 RAMP = {"rampUpDurationSeconds": 60}
 
 
@@ -31,12 +30,8 @@ class Right(NamedTuple):
 
 
 @pytest.fixture
-def stage(apart: Stage) -> Iterator[Stage]:
-    """No Lease of an earlier test: it has to be created."""
-    forget = ("delete", "lease", "chainenv-operator", "--ignore-not-found")
-    apart.cluster.kubectl(*forget, namespace=HOME)
-    yield apart
-    apart.cluster.kubectl(*forget, namespace=HOME)
+def stage(without_lease: Stage) -> Stage:
+    return without_lease
 
 
 def granted() -> set[Right]:
@@ -54,7 +49,7 @@ def asked(cluster: Cluster) -> list[Json]:
 
 def is_of(stage: Stage, entry: Json) -> bool:
     """Other tests of this process use the same API server."""
-    return entry["objectRef"].get("namespace") in (stage.namespace, HOME) or "namespace" not in entry["objectRef"]
+    return entry["objectRef"].get("namespace") in (stage.namespace, LEASE_NAMESPACE) or "namespace" not in entry["objectRef"]
 
 
 def right_of(entry: Json) -> Right:
@@ -129,10 +124,12 @@ def test_every_right_is_used_and_every_use_is_a_right(stage: Stage) -> None:
 
 
 def test_what_is_bound_to_one_name_is_used_with_that_name_alone(stage: Stage) -> None:
+    before = len(asked(stage.cluster))  # those of others: one that was killed broke a request off (504)
     operator = stage.run_operator(**ELECTING)
     wait_until("it holds the Lease", lambda: "this process holds the Lease" in operator.log)
     assert operator.terminate() == 0
-    leases = [e for e in asked(stage.cluster) if e["objectRef"]["resource"] == "leases" and e["objectRef"].get("namespace") == HOME]
+    here = [e for e in asked(stage.cluster)[before:] if e["objectRef"].get("namespace") == LEASE_NAMESPACE]
+    leases = [e for e in here if e["objectRef"]["resource"] == "leases"]
     named = {e["objectRef"].get("name") for e in leases if e["verb"] != "create"}
     assert named == {"chainenv-operator"}
-    assert not {e["responseStatus"]["code"] for e in leases} & {401, 403}, "the role is too small"
+    assert {e["responseStatus"]["code"] for e in leases} <= {200, 201, LEASE_IS_MISSING, 409}

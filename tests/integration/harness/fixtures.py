@@ -33,6 +33,10 @@ OPTIONS: dict[str, Any] = {
     "deactivate_seconds": 0.3,
 }
 
+LEASE_NAMESPACE = "chainenv-system"
+"""The role that is shipped allows the Lease there."""
+ELECTING = {"CHAINENV_LEADER_ELECTION": "true", "CHAINENV_LEASE_NAMESPACE": LEASE_NAMESPACE}
+
 _CLUSTER = pytest.StashKey[Cluster]()
 _SIMULATOR = pytest.StashKey[Simulator]()
 
@@ -88,11 +92,28 @@ def apart(shared_stage: Stage, tmp_path: Path) -> Iterator[Stage]:
     stage.close()
 
 
+@pytest.fixture
+def without_lease(apart: Stage) -> Iterator[Stage]:
+    """Apart, and no Lease of another test: the first operator that is ELECTING has to create it."""
+    forget = ("delete", "lease", "chainenv-operator", "--ignore-not-found")
+    apart.cluster.kubectl(*forget, namespace=LEASE_NAMESPACE)
+    yield apart
+    apart.cluster.kubectl(*forget, namespace=LEASE_NAMESPACE)
+
+
+@pytest.fixture
+def each_on_its_own(stage: Stage) -> Iterator[None]:
+    """What a test leaves behind is not polled while the next one runs."""
+    yield
+    stage.cluster.clear(stage.namespace)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what its operator, Baseten and cluster had to say."""
     report = yield
-    for name, stage in getattr(item, "funcargs", {}).items():
-        if report.failed and isinstance(stage, Stage) and report.when == "call" and name != "shared_stage":
-            report.sections.append((name, stage.report()))
+    if report.failed and report.when == "call":
+        given = getattr(item, "funcargs", {}).items()  # one stage can have several names
+        stages = {id(stage): stage for name, stage in given if isinstance(stage, Stage) and name != "shared_stage"}
+        report.sections += [("stage", stage.report()) for stage in stages.values()]
     return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import chainenv
 from chainenv_sandbox.processes import Child
+from chainenv_sandbox.up import neutral_environment
 
 from .forked import Forked
 
@@ -30,8 +30,7 @@ STOP_SECONDS = 30.0
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Ours without anything that the operator reads, then ``settings``."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("CHAINENV_", "BASETEN_", "KUBE"))}
-    return {**kept, "PYTHONPATH": str(Path(chainenv.__file__).parents[1]), **settings}
+    return {**neutral_environment(), "PYTHONPATH": str(Path(chainenv.__file__).parents[1]), **settings}
 
 
 class OperatorProcess:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,6 +139,16 @@ class Stage:
     def started(self) -> list[str]:
         """What made each deployment that was ever started through the API: create, instance_types, promote."""
         return [each["origin"] for each in self.simulator.started_deployments(CHAIN)]
+
+    @contextmanager
+    def options(self, **options: Any) -> Iterator[None]:
+        """The simulator's, as long as it lasts."""
+        before = self.simulator.options()
+        self.simulator.set_options(**options)
+        try:
+            yield
+        finally:
+            self.simulator.set_options(**{name: before[name] for name in options})
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
