@@ -134,11 +134,13 @@ class JournalEntry(Part):
     started_at: Annotated[datetime, Field(description="When the intent was written.")]
     finished_at: Annotated[datetime | None, Field(description="When Baseten answered; absent while the outcome is not known.")] = None
     attempts: Annotated[int, Field(description="How often it was sent.")] = 1
-    outcome: Annotated[str | None, Field(description="Accepted, Refused or Failed; absent while not known.")] = None
+    outcome: Annotated[str | None, Field(description="Accepted, Refused, NotFound, Forbidden, Failed or Lost; absent while not known.")] = (
+        None
+    )
     known_deployments: Annotated[
         tuple[str, ...],
         Field(
-            description="The environment's deployments when the intent was written: any other one came later.",
+            description="Deployments that did not come of it: the environment's when the intent was written, those of other entries.",
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ] = ()
