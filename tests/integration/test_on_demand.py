@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
 
 from .harness.case import RECONCILE, Case
@@ -20,17 +16,6 @@ def stage(shared_stage: Stage) -> Stage:
     shared_stage.simulator.set_options(failed_candidate_seconds=0.3)
     shared_stage.run_operator(CHAINENV_POLL_SECONDS="300", CHAINENV_SETTLE_SECONDS="0.3")
     return shared_stage
-
-
-@contextmanager
-def options(stage: Stage, **changes: Any) -> Iterator[None]:
-    """Baseten behaves so inside."""
-    before = stage.simulator.options()
-    stage.simulator.set_options(**changes)
-    try:
-        yield
-    finally:
-        stage.simulator.set_options(**{name: before[name] for name in changes})
 
 
 def ask(case: Case, value: str = "now") -> None:
@@ -86,7 +71,7 @@ def test_a_resource_stalled_by_an_existing_environment_looks_again(stage: Stage)
 
 def test_a_refused_change_is_tried_again(stage: Stage) -> None:
     case = Case(stage, "refused").existing()
-    with options(stage, refused_instance_types=["H100"]):
+    with stage.options(refused_instance_types=["H100"]):
         case.apply(chainletSettings=[chainlet("RandInt", "H100")])
         case.wait_condition("Stalled", "True", "Refused", "does not have access to H100")
         ask(case, "denied")
@@ -100,7 +85,7 @@ def test_a_refused_change_is_tried_again(stage: Stage) -> None:
 
 def test_a_refused_create_is_tried_again(stage: Stage) -> None:
     case = Case(stage, "refused-create").with_chain()
-    with options(stage, refused_instance_types=["H100"]):
+    with stage.options(refused_instance_types=["H100"]):
         case.apply(chainletSettings=[chainlet("RandInt", "H100")])
         case.wait_condition("Stalled", "True", "Refused", "H100")
     ask(case)
@@ -110,7 +95,7 @@ def test_a_refused_create_is_tried_again(stage: Stage) -> None:
 
 def test_what_does_not_converge_is_tried_again(stage: Stage) -> None:
     case = Case(stage, "clamped").existing()
-    with options(stage, clamps={"target_utilization_percentage": 50}):
+    with stage.options(clamps={"target_utilization_percentage": 50}):
         case.apply(chainletSettings=[chainlet("RandInt", targetUtilizationPercentage=90)])
         case.wait_condition("Synced", "False", "NotConverging", "sent 3 times", "targetUtilizationPercentage is 50, wanted 90")
         assert len(case.sent()) == 3
@@ -125,7 +110,7 @@ def test_what_does_not_converge_is_tried_again(stage: Stage) -> None:
 
 def test_what_still_does_not_converge_gets_three_more_tries(stage: Stage) -> None:
     case = Case(stage, "clamped-for-good").existing()
-    with options(stage, clamps={"target_utilization_percentage": 50}):
+    with stage.options(clamps={"target_utilization_percentage": 50}):
         case.apply(chainletSettings=[chainlet("RandInt", targetUtilizationPercentage=90)])
         case.wait_condition("Synced", "False", "NotConverging")
         ask(case)

@@ -141,14 +141,14 @@ class Stage:
         return [each["origin"] for each in self.simulator.started_deployments(CHAIN)]
 
     @contextmanager
-    def options(self, **options: Any) -> Iterator[None]:
-        """The simulator's, as long as it lasts."""
+    def options(self, **changes: Any) -> Iterator[None]:
+        """Baseten behaves so inside."""
         before = self.simulator.options()
-        self.simulator.set_options(**options)
+        self.simulator.set_options(**changes)
         try:
             yield
         finally:
-            self.simulator.set_options(**{name: before[name] for name in options})
+            self.simulator.set_options(**{name: before[name] for name in changes})
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
