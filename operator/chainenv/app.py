@@ -82,6 +82,7 @@ class Operator:
             events=self._events,
             baseten=lambda key: Baseten(self._transport, key),
             now=lambda: datetime.now(UTC),
+            monotonic=time.monotonic,
             luck=random.random,
             fence=self._fence,
             measure=Measures(chainlets=self._settings.chainlet_metrics),
