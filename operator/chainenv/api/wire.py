@@ -7,6 +7,7 @@ from asyncio import Semaphore
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -58,20 +59,41 @@ class Connections:
             await self._free.popleft()[1].aclose()
 
 
+class HeldBackError(Exception):
+    """`departing` raised: `Progress.held_back` has what."""
+
+
 class Progress:
-    """How far a call came. It is httpx's `trace` extension, which is called before each step."""
+    """How far a call came. It is httpx's `trace` extension, which is called before each step.
 
-    __slots__ = ("answered", "sent")
+    `departing` is called right before the request's first byte is written, and again when it is sent once more.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_departing", "answered", "held_back", "held_back_at", "sent")
+
+    def __init__(self, departing: Callable[[], None] | None = None) -> None:
+        self._departing = departing
         self.sent = False
         self.answered = False
+        self.held_back: Exception | None = None
+        self.held_back_at: TracebackType | None = None
 
-    async def __call__(self, _: str, info: Mapping[str, Any]) -> None:
+    async def __call__(self, step: str, info: Mapping[str, Any]) -> None:
         """The steps that make a connection name no request, or a proxy's CONNECT."""
         request = info.get("request")
         if request is not None and request.method != b"CONNECT":
+            if step.endswith("send_request_headers.started"):
+                self._depart()
             self.sent = True
+
+    def _depart(self) -> None:
+        try:
+            if self._departing is not None:
+                self._departing()
+        except Exception as error:
+            self.held_back, self.held_back_at = error, error.__traceback__
+        if self.held_back is not None:
+            raise HeldBackError
 
 
 class Answer(NamedTuple):
