@@ -22,7 +22,7 @@ from .errors import BasetenError, Invalid, NotSent, RateLimited, Unavailable
 from .keys import ApiKey
 from .limiter import Limiter
 from .requests import Body
-from .wire import LIMITS, Answer, Connections, HeldBackError, Progress, exchange, is_drop
+from .wire import LIMITS, MAX_RESPONSE_BYTES, Answer, Connections, HeldBackError, Progress, exchange, is_drop
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -85,7 +85,7 @@ class Transport:
         timeout_seconds: float = 30.0,
         rate_limit: float = 90.0,
         hooks: Hooks | None = None,
-        max_response_bytes: int = 8 * 1024 * 1024,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         if not timeout_seconds > 0:
             raise ValueError(f"the request timeout is {timeout_seconds}: give seconds above 0")
@@ -120,12 +120,14 @@ class Transport:
     ) -> T:
         """Raises BasetenError. A GET whose connection drops before any answer is sent once more; nothing else is ever sent twice."""
         url = self._url(endpoint, parameters)
-        waited = await self._limiter.acquire(key.fingerprint, endpoint.name)
-        if waited > 0:
-            self._hooks.on_wait(WaitRecord(endpoint.name, waited, key.fingerprint))
+        turn = await self._limiter.acquire(key.fingerprint, endpoint.name)
+        if turn.waited > 0:
+            self._hooks.on_wait(WaitRecord(endpoint.name, turn.waited, key.fingerprint))
         progress = Progress(partial(departing, endpoint) if departing else None)
         attempt = self._attempt(key, endpoint, url, answer, body, progress)
-        result = await self._recorded(key, endpoint, progress, attempt)
+        with turn:
+            result = await self._recorded(key, endpoint, progress, attempt)
+            turn.passed = not isinstance(result, BasetenError) or result.status not in (None, 429)
         # Raised here, without a cause: the frames and exceptions of the HTTP library hold the Authorization header.
         if progress.held_back is not None:
             raise progress.held_back.with_traceback(progress.held_back_at)
@@ -171,15 +173,17 @@ class Transport:
         except HeldBackError:
             return Unavailable("the call was held back", endpoint=endpoint.name)  # recorded when a sending before it was lost
         except (httpx.TransportError, OSError) as error:
-            return self._lost(error, progress, endpoint, key)
+            return self._lost(error, progress, endpoint)
+        if got.status >= 300 or (key.secret and got.complete):
+            got = got._replace(body=key.redacted(got.body))
         if 200 <= got.status < 300:
-            return self._read(got, endpoint, answer, key)
+            return self._read(got, endpoint, answer)
         refused = failure(endpoint.name, write=endpoint.writes, status=got.status, headers=got.headers, body=got.body, key=key)
         if isinstance(refused, RateLimited):
             refused.retry_after = self._limiter.pause(key.fingerprint, endpoint.name, refused.retry_after)
         return refused
 
-    def _read(self, got: Answer, endpoint: Endpoint, answer: TypeAdapter[T], key: ApiKey) -> T | Unavailable:
+    def _read(self, got: Answer, endpoint: Endpoint, answer: TypeAdapter[T]) -> T | Unavailable:
         if not got.complete:
             text = f"it is larger than {self._max_bytes} bytes"
         else:
@@ -187,15 +191,15 @@ class Transport:
                 return answer.validate_json(got.body)
             except ValidationError as error:
                 text = _first_problem(error, got.body)
-        message = for_people(f"Baseten answered {got.status}, but the answer cannot be read: {text}", key)
+        message = for_people(f"Baseten answered {got.status}, but the answer cannot be read: {text}")
         return Unavailable(message, endpoint=endpoint.name, status=got.status)
 
-    def _lost(self, error: Exception, progress: Progress, endpoint: Endpoint, key: ApiKey) -> Unavailable:
+    def _lost(self, error: Exception, progress: Progress, endpoint: Endpoint) -> Unavailable:
         text = _after_sending(error, progress) if progress.sent else _before_sending(error)
         message = text.format(host=self._host, seconds=f"{self._timeout:g}")
         if not progress.sent:
             message += next((f": {cause.strerror}" for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror), "")
-        return (Unavailable if progress.sent else NotSent)(for_people(message, key), endpoint=endpoint.name)
+        return (Unavailable if progress.sent else NotSent)(for_people(message), endpoint=endpoint.name)
 
 
 def _told(result: object) -> tuple[str, str]:

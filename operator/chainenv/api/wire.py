@@ -15,6 +15,7 @@ import httpx
 MAX_CONNECTIONS: Final = 200
 KEEPALIVE_SECONDS: Final = 20  # shorter than any usual load balancer's, so that a write rarely meets a connection that is being closed
 LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_SECONDS)
+MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
 _MAX_ERROR_BYTES: Final = 64 * 1024
 logging.getLogger("httpcore").setLevel(logging.INFO)  # at DEBUG it shows the headers of each answer, and one can echo the key
 
@@ -135,11 +136,11 @@ async def _read(response: httpx.Response, limit: int) -> Answer:
     except httpx.TransportError:
         if response.status_code < 300:
             raise
-    whole = _inflated(bytes(body), response.headers.get("Content-Encoding", ""), limit)
-    return Answer(response.status_code, response.headers, whole[:limit], len(whole) <= limit)
+    whole = _inflated(body, response.headers.get("Content-Encoding", ""), limit)
+    return Answer(response.status_code, response.headers, bytes(memoryview(whole)[:limit]), len(whole) <= limit)
 
 
-def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
+def _inflated(body: bytearray, encoding: str, limit: int) -> bytes | bytearray:
     """For those who compress though it was not asked for. At most one byte more than `limit` is made."""
     if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return body
