@@ -53,19 +53,14 @@ class LeaseLostError(Exception):
 class Operator:
     """One process: the watch, the queue, and what serves them."""
 
-    def __init__(self, settings: Settings, cluster: Cluster) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, transport: Transport) -> None:
         self._settings = settings
         self._cluster = cluster
         self._leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
         self._store = ObjectStore(cluster, self._changed, self._fence)
         self._watch = Watch(self._store, cluster, settings.namespaces)
         self._events = EventWriter(cluster)
-        self._transport = Transport(
-            settings.baseten_base_url,
-            timeout_seconds=settings.request_timeout_seconds,
-            rate_limit=settings.rate_limit,
-            hooks=Hooks(on_call=_count_call, on_wait=_count_wait),
-        )
+        self._transport = transport
         self._reconciler = Reconciler(self._ports(), _intervals(settings), _timing(settings))
         self._queue = Queue(self._handle, workers=WORKERS)
         self._lister = Lister(cluster, self._store, settings.namespaces)
@@ -245,6 +240,19 @@ def _own_key(settings: Settings) -> ApiKey | None:
         raise BadSettingError(f"BASETEN_API_KEY=(hidden) cannot be used: {error}") from None
 
 
+def transport_for(settings: Settings) -> Transport:
+    """Raises BadSettingError: a proxy or authorities of the environment that cannot be used."""
+    try:
+        return Transport(
+            settings.baseten_base_url,
+            timeout_seconds=settings.request_timeout_seconds,
+            rate_limit=settings.rate_limit,
+            hooks=Hooks(on_call=_count_call, on_wait=_count_wait),
+        )
+    except ValueError as error:
+        raise BadSettingError(str(error)) from None
+
+
 async def _serving(variable: str, port: int, serving: Coroutine[Any, Any, web.AppRunner]) -> web.AppRunner:
     try:
         return await serving
@@ -282,5 +290,6 @@ def _count_wait(wait: WaitRecord) -> None:
 
 
 async def run(settings: Settings) -> None:
-    """Raises NoClusterError."""
-    await Operator(settings, await Cluster.connect()).run()
+    """Raises NoClusterError, and BadSettingError for what only its use shows."""
+    transport = transport_for(settings)
+    await Operator(settings, await Cluster.connect(), transport).run()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..core.reasons import Reason
 from ..core.world import Resource
 from ..crd.types import SecretKeyRef
 from ..engine.ports import KeyUnavailableError
+from ..settings import KeyGrants
 from .cluster import Cluster, ClusterError, path
 
 KEPT_SECONDS = 60.0
@@ -35,10 +35,10 @@ class _Refusal:
 class SecretKeys:
     """Implements engine.ports.Keys."""
 
-    def __init__(self, cluster: Cluster, own: ApiKey | None, namespaces: Collection[str]) -> None:
+    def __init__(self, cluster: Cluster, own: ApiKey | None, grants: KeyGrants) -> None:
         self._cluster = cluster
         self._own = own
-        self._namespaces = namespaces
+        self._grants = grants
         self._values: dict[tuple[str, str], tuple[float, dict[str, Any] | None]] = {}
         self._refusals: dict[str, _Refusal] = {}
 
@@ -80,14 +80,18 @@ class SecretKeys:
         self._refusals.pop(key.fingerprint, None)
 
     def _own_key(self, resource: Resource) -> ApiKey:
-        if self._own is not None and (not self._namespaces or resource.namespace in self._namespaces):
+        namespace, chain_id = resource.namespace, resource.spec.chain_id
+        if self._own is not None and self._grants.allows(namespace, chain_id):
             return self._own
-        why = (
-            "the operator has no key of its own"
+        why, otherwise = (
+            ("the operator has no key of its own", "")
             if self._own is None
-            else f"namespace {resource.namespace} may not use the operator's own key"
+            else (
+                f"namespace {namespace} may not use the operator's own key for chain {chain_id}",
+                f", or have the operator started with {namespace} or {namespace}:{chain_id} in CHAINENV_DEFAULT_KEY_NAMESPACES",
+            )
         )
-        raise KeyUnavailableError(Reason.NO_API_KEY, f"{why}: set spec.apiKeySecretRef to a Secret in this namespace", 300.0)
+        raise KeyUnavailableError(Reason.NO_API_KEY, f"{why}: set spec.apiKeySecretRef to a Secret in this namespace{otherwise}", 300.0)
 
     async def _from_secret(self, namespace: str, ref: SecretKeyRef) -> ApiKey:
         data = await self._data(namespace, ref)
