@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from . import __version__, metrics
-from .api import ApiKey, Baseten, CallRecord, Hooks, Transport, WaitRecord
+from .api import ApiKey, Baseten, CallRecord, Endpoint, Hooks, Transport, WaitRecord
 from .core.schedule import Intervals, first_look, needs_attention, was_asked_for
 from .core.world import Timing
 from .engine.context import LAST_CALL, of_last_call
@@ -75,7 +75,7 @@ class Operator:
             store=self._store,
             keys=keys,
             events=self._events,
-            baseten=lambda key: Baseten(self._transport, key),
+            baseten=lambda key: Baseten(self._transport, key, self._departing),
             now=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
             luck=random.random,
@@ -87,6 +87,11 @@ class Operator:
         """Raises NotLeadingError when another process may act."""
         if self._leader is not None:
             self._leader.fence()
+
+    def _departing(self, endpoint: Endpoint) -> None:
+        """Right before a call leaves: the wait for a turn may have outlasted the Lease."""
+        if endpoint.writes:
+            self._fence()
 
     def _changed(self, key: Key) -> None:
         if self._listed:

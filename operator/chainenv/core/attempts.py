@@ -9,7 +9,7 @@ from ..crd.types import Drift, JournalEntry
 from .actions import MOST_UNCONFIRMED, REFUSALS, ROLLOUTS, Draft, Finding, Operation, Outcome, Severity
 from .reasons import Reason
 from .words import listed
-from .world import Timing, World
+from .world import Environment, Timing, World, in_progress
 
 MOST_ATTEMPTS = 3
 
@@ -192,3 +192,11 @@ def begin(
 
 def clock(entry: JournalEntry) -> str:
     return f"{entry.started_at:%H:%M:%S}Z"
+
+
+def note_unconfirmed(environment: Environment, draft: Draft, what: str) -> None:
+    """What cannot be compared is never called in sync. It passes by itself only while something deploys."""
+    current = environment.current
+    moving = environment.promoting or (current is not None and in_progress(current.status))
+    message = f"Baseten does not show {what}, so they could not be compared with the spec"
+    draft.note(Severity.WAITING if moving else Severity.BLOCKED, Reason.UNCONFIRMED, message)

@@ -150,7 +150,8 @@ def _open_intent(world: World, environment: Environment, entry: JournalEntry) ->
 def _evidence(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
     """The entry as concluded from what the environment, or else the chain, has now; None when nothing shows that it happened."""
     newcomer = next((d for d in reversed(environment.deployments) if _came_of(environment, entry, d)), None) or _listed(world, entry)
-    if newcomer is None and not (entry.operation == Operation.INSTANCE_TYPES and reached(world, environment, entry)):
+    reads_so = entry.operation == Operation.INSTANCE_TYPES and reached(world, environment, entry)
+    if newcomer is None and not reads_so and not _audited(world, entry):
         return None
     update = {
         "outcome": Outcome.ACCEPTED.value,
@@ -189,6 +190,17 @@ def _listed(world: World, entry: JournalEntry) -> Deployment | None:
         and d.created_at > max(before, default=d.created_at)
     ]
     return max(since, key=lambda pair: pair[0])[1] if since else None
+
+
+def _audited(world: World, entry: JournalEntry) -> bool:
+    """Whether the newest such change by this operator's key is this one. The log may be late: its silence proves nothing."""
+    ours = sorted((change for change in world.audited if change.operation == entry.operation), key=lambda change: change.at)
+    before = [d.created_at for d in world.chain_deployments or () if d.id in entry.known_deployments and d.created_at]
+    if world.environment is not None and world.environment.created_at is not None:
+        before.append(world.environment.created_at)
+    if not ours or ours[-1].at <= max(before, default=ours[-1].at):
+        return False
+    return ours[-1].deployment_id == entry.target or ours[-1].deployment_id not in entry.known_deployments
 
 
 def _accepted(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:

@@ -194,6 +194,15 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditedChange:
+    """A change that the chain's audit log tells of: made with this operator's key, to this environment. ``at``: Baseten's clock."""
+
+    operation: str
+    deployment_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """The waits that decisions depend on, seconds."""
 
@@ -221,6 +230,7 @@ class World:
     ``differs_for``: the same for the difference in instance types that this read shows (see ``recover.types_differ``).
     ``looked_up``: deployments outside the environment that were read by id, None where that was a 404.
     ``chain_deployments``: every deployment of the chain, None when they were not read.
+    ``audited``: what this operator's key has done to the environment, as far as the key may read it; read with the deployments.
     ``last_types``: instance types as last shown, by chainlet. ``chain_unreadable``: the chain's deployments cannot be read with
     this key. ``forced``: a person asked for another try (the reconcile annotation). ``new_key``: the last run was made with
     another key. ``spec_changed``: this generation has not been acted on yet.
@@ -241,6 +251,7 @@ class World:
     looked_up: Mapping[str, Deployment | None] = field(default_factory=dict)
     chain_deployments: tuple[Deployment, ...] | None = None
     chain_unreadable: bool = False
+    audited: tuple[AuditedChange, ...] = ()
     last_types: Mapping[str, str] = field(default_factory=dict)
     chain_missing: bool = False
     forced: bool = False

@@ -10,8 +10,7 @@ writes that resource's status.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 
 from ..api import Baseten, BasetenError
 from ..core.actions import CreateEnvironment, Operation, Outcome, Plan
@@ -30,6 +29,7 @@ from .context import RESOURCE, About, of_last_call
 from .execute import Done, execute
 from .guards import finalizer_wanted, guard
 from .journal import Journal
+from .memory import Learned, Memory, Retry, still
 from .observe import Before, observe
 from .ports import ClusterUnavailableError, Key, KeyUnavailableError, NotLeadingError, Ports, WriteConflictError
 
@@ -40,68 +40,6 @@ CONFLICT_SECONDS = 0.1
 STANDBY_SECONDS = 5.0
 
 
-@dataclass(slots=True)
-class Memo:
-    """What is remembered of a resource (by its uid) between runs, and may be lost: a restart only makes the operator more careful.
-
-    Times that decisions depend on are read from the monotonic clock.
-    """
-
-    uid: str
-    first_observed: datetime
-    last_observed: datetime | None = None
-    missing_since: datetime | None = None
-    failures: int = 0
-    failing_since: float | None = None
-    conflicts: int = 0
-    looks: int = 0
-    learned: Learned | None = None
-    """The journal of this process's last run, as long as nobody else has written another one."""
-    created_at: datetime | None = None
-    """When the environment was created, as far as it has been accepted as this resource's."""
-    replaced: Since | None = None
-    differs: Since | None = None
-    observed_since: dict[str, float] = field(default_factory=dict)
-    """When the first read was answered that began after an entry of the journal became what it is, by ``entry_id``."""
-    retries: dict[str, Retry] = field(default_factory=dict)
-    """Calls that failed in passing, by operation: each kind backs off by itself."""
-    key: str = ""
-    """Fingerprint of the key that the last plan was made with."""
-    request: str | None = None
-    """The last reconcile annotation for which the key was read anew."""
-    written: tuple[str, str] | None = None
-    """The last status written: the resourceVersion that came of it, and its hash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """``base``: the journal in the cluster that it was made from."""
-
-    journal: tuple[JournalEntry, ...]
-    base: tuple[JournalEntry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Since:
-    """A fact that every read has shown since ``at`` (monotonic), by which value."""
-
-    value: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    failures: int
-    at: float
-    error: BasetenError
-
-
-def still(fact: Since | None, value: str | None, now: float) -> Since | None:
-    if value is None:
-        return None
-    return fact if fact is not None and fact.value == value else Since(value, now)
-
-
 class Reconciler:
     """Holds what one run after the other needs; all waiting is done by the caller (the queue)."""
 
@@ -109,7 +47,7 @@ class Reconciler:
         self._ports = ports
         self._intervals = intervals
         self._timing = timing
-        self._memos: dict[Key, Memo] = {}
+        self._memos: dict[Key, Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """One run; seconds until the next one is due, None when there is nothing left to look after. Never raises."""
@@ -137,15 +75,15 @@ class Reconciler:
         memo.conflicts = 0
         return delay
 
-    def _memo(self, key: Key, resource: Resource) -> Memo:
+    def _memo(self, key: Key, resource: Resource) -> Memory:
         """Another object of the same name starts without a memory."""
         memo = self._memos.get(key)
         if memo is None or memo.uid != resource.uid:
             known = resource.status.environment
-            memo = self._memos[key] = Memo(resource.uid, self._ports.now(), created_at=known.created_at if known else None)
+            memo = self._memos[key] = Memory(resource.uid, self._ports.now(), created_at=known.created_at if known else None)
         return memo
 
-    async def _guarded(self, resource: Resource, memo: Memo) -> float | None:
+    async def _guarded(self, resource: Resource, memo: Memory) -> float | None:
         if resource.deleting and not resource.has_finalizer:
             return None
         resource = await self._with_finalizer(resource)
@@ -167,7 +105,7 @@ class Reconciler:
         except BasetenError as error:
             return await self._failed(baseten, resource, memo, self._blank(resource, memo), error)
 
-    async def _run(self, baseten: Baseten, resource: Resource, memo: Memo) -> float | None:
+    async def _run(self, baseten: Baseten, resource: Resource, memo: Memory) -> float | None:
         opened = self._journal(resource, memo)
         began = self._ports.monotonic()
         observed_for = {entry: began - since for entry, since in memo.observed_since.items()}
@@ -204,14 +142,14 @@ class Reconciler:
         due = next_look(report, self._intervals, missing=missing, looks=memo.looks, luck=self._ports.luck())
         return min([due, *self._due(memo, world, done)])
 
-    def _journal(self, resource: Resource, memo: Memo) -> tuple[JournalEntry, ...]:
+    def _journal(self, resource: Resource, memo: Memory) -> tuple[JournalEntry, ...]:
         """What this process knows, unless somebody else has written another journal since; a status that was wiped is no journal."""
         written = resource.status.operations
         if memo.learned is None or written not in ((), memo.learned.base, memo.learned.journal):
             return written
         return memo.learned.journal
 
-    def _observed(self, baseten: Baseten, memo: Memo, seen: World) -> None:
+    def _observed(self, baseten: Baseten, memo: Memory, seen: World) -> None:
         self._ports.keys.accepted(baseten.key)
         now = self._ports.monotonic()
         created = seen.environment.created_at if seen.environment else None
@@ -221,7 +159,7 @@ class Reconciler:
         memo.differs = still(memo.differs, types_differ(seen), now) if seen.environment else memo.differs
         memo.observed_since = {e: memo.observed_since.get(e, now) for e in map(entry_id, seen.journal)}
 
-    def _note_waits(self, memo: Memo, done: Done) -> None:
+    def _note_waits(self, memo: Memory, done: Done) -> None:
         now = self._ports.monotonic()
         failed = {action.entry.operation: error for action, error in done.failed}
         for action in (*done.calls, *done.refused):
@@ -233,20 +171,20 @@ class Reconciler:
             log.warning(error.message, extra={**of_last_call(error.endpoint), "retry_seconds": round(delay, 1)})
             memo.retries[operation] = Retry(failures, now + delay, error)
 
-    def _with_failures(self, report: Report, resource: Resource, memo: Memo) -> Report:
+    def _with_failures(self, report: Report, resource: Resource, memo: Memory) -> Report:
         """What is not sent because its last try failed is not in sync either."""
         now = self._ports.monotonic()
         for retry in memo.retries.values():
             report = troubles.failed(report, resource, retry.error, retry.failures, max(0.0, retry.at - now))
         return report
 
-    def _due(self, memo: Memo, world: World, done: Done) -> list[float]:
+    def _due(self, memo: Memory, world: World, done: Done) -> list[float]:
         """Seconds until a refused call, and one that failed in passing, is to be tried again."""
         retry = next_retry(done.journal, world.now, self._timing)
         now = self._ports.monotonic()
         return [*([retry] if retry is not None else []), *(max(0.1, r.at - now) for r in memo.retries.values())]
 
-    def _asked_anew(self, resource: Resource, memo: Memo) -> bool:
+    def _asked_anew(self, resource: Resource, memo: Memory) -> bool:
         """Once for each value of the reconcile annotation."""
         asked = resource.forced and memo.request != resource.reconcile_request
         memo.request = resource.reconcile_request
@@ -277,7 +215,7 @@ class Reconciler:
             log.log(level, "%s: %s", each.reason, each.message, extra={"event": str(each.reason)})
             self._ports.events.emit(resource, each)
 
-    def _blank(self, resource: Resource, memo: Memo) -> Report:
+    def _blank(self, resource: Resource, memo: Memory) -> Report:
         """The report of a run that could not read Baseten."""
         return Report(
             generation=resource.generation,
@@ -289,7 +227,7 @@ class Reconciler:
             deleting=resource.deleting,
         )
 
-    def _stale(self, memo: Memo) -> bool:
+    def _stale(self, memo: Memory) -> bool:
         """Whether the last successful read is too old to be shown as the present."""
         seen = memo.last_observed or memo.first_observed
         return (self._ports.now() - seen).total_seconds() >= self._intervals.stale
@@ -312,7 +250,7 @@ class Reconciler:
             deleting=resource.deleting,
         )
 
-    async def _publish(self, resource: Resource, memo: Memo, report: Report) -> None:
+    async def _publish(self, resource: Resource, memo: Memory, report: Report) -> None:
         """Write the status when a person could see a difference; then tell what happened."""
         status = project(resource.status, report)
         shown = to_json(status)
@@ -329,7 +267,7 @@ class Reconciler:
         self._ports.measure(Key(resource.namespace, resource.name), status, report)
         self._tell(resource, *changes(resource.status, status, report.findings))
 
-    async def _failed(self, baseten: Baseten, resource: Resource, memo: Memo, report: Report, error: BasetenError) -> float:
+    async def _failed(self, baseten: Baseten, resource: Resource, memo: Memory, report: Report, error: BasetenError) -> float:
         if troubles.is_refused_key(error):
             self._ports.keys.refused(resource, baseten.key)
         if memo.failing_since is None:
@@ -340,12 +278,12 @@ class Reconciler:
             await self._publish(resource, memo, troubles.failed(report, resource, error, memo.failures, delay))
         return delay
 
-    def _delay(self, error: BasetenError | None, memo: Memo) -> float:
+    def _delay(self, error: BasetenError | None, memo: Memory) -> float:
         """Seconds until the next try after one more failure."""
         memo.failures += 1
         return troubles.delay(error, memo.failures, self._intervals, self._ports.luck())
 
-    async def _internal_error(self, key: Key, memo: Memo) -> float:
+    async def _internal_error(self, key: Key, memo: Memory) -> float:
         delay = self._delay(None, memo)
         resource = self._ports.store.get(key)
         if resource is None:
