@@ -61,6 +61,7 @@ class UpdatePromotionSettings:
     changes: Settings
     differences: tuple[Drift, ...]
     cleanup_inside: bool = False
+    cleanup_outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

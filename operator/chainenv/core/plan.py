@@ -155,7 +155,7 @@ def _promotion_settings(world: World, environment: Environment, draft: Draft) ->
     tried = entry is not None and entry.attempts % 2 == 1  # a server drops the strategy without a word where it does not know it
     inside = environment.cleanup_inside if CLEANUP in environment.promotion else world.desired.cleanup_inside != tried
     changes = _with_rolling_pair(changed, wanted, environment.promotion, inside)
-    call = UpdatePromotionSettings(changes, differences, inside)
+    call = UpdatePromotionSettings(changes, differences, inside, environment.cleanup_twice)
     draft.act(call, begin(world, Operation.PROMOTION_SETTINGS, digest(dict(wanted)), entry))
 
 

@@ -156,8 +156,8 @@ class PromotionProgress:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape).
-    ``promotion_progress``: None on a server that does not tell."""
+    """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape);
+    ``cleanup_twice``: in both places.     ``promotion_progress``: None on a server that does not tell."""
 
     name: str
     chain_id: str
@@ -167,6 +167,7 @@ class Environment:
     chainlets: tuple[ChainletState, ...] = ()
     current: Deployment | None = None
     candidate: Deployment | None = None
+    cleanup_twice: bool = False
     promotion_progress: PromotionProgress | None = None
 
     @property

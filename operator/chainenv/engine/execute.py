@@ -118,7 +118,7 @@ async def _send(baseten: Baseten, world: World, action: Action) -> Answer:
         case CreateEnvironment() as call:
             return Answer(environment_of(await baseten.create_environment(chain_id, create_body(name, call))))
         case UpdatePromotionSettings() as call:
-            settings = promotion_body(call.changes, cleanup_inside=call.cleanup_inside)
+            settings = promotion_body(call.changes, cleanup_inside=call.cleanup_inside, cleanup_outside=call.cleanup_outside)
             await baseten.update_environment(chain_id, name, r.UpdateChainEnvironmentRequestV1(promotion_settings=settings))
         case UpdateAutoscaling() as call:
             await baseten.update_autoscaling(chain_id, name, autoscaling_body(call.changes))
@@ -154,9 +154,8 @@ def _chainlet(name: str, instance_type_id: str | None, autoscaling: Settings) ->
     return r.ChainletEnvironmentSettingsRequestV1(**body)
 
 
-def promotion_body(settings: Settings, *, cleanup_inside: bool) -> r.UpdatePromotionSettingsV1:
-    """``cleanup_inside``: the older place of the cleanup strategy, inside rolling_deploy_config. It goes into
-    both then: a server that shows both may act on either, and drops the one that it does not know."""
+def promotion_body(settings: Settings, *, cleanup_inside: bool, cleanup_outside: bool = False) -> r.UpdatePromotionSettingsV1:
+    """``cleanup_inside``: the older place of the cleanup strategy, inside rolling_deploy_config; with ``cleanup_outside`` both."""
     outer: dict[str, Any] = {}
     inner: dict[str, Any] = {}
     for path, value in settings.items():
@@ -164,7 +163,9 @@ def promotion_body(settings: Settings, *, cleanup_inside: bool) -> r.UpdatePromo
         if field_name and block == ROLLING:
             inner[field_name] = value
         elif path == CLEANUP and cleanup_inside:
-            inner[CLEANUP] = outer[CLEANUP] = value
+            inner[CLEANUP] = value
+            if cleanup_outside:
+                outer[CLEANUP] = value
         else:
             outer[path] = value
     if inner:

@@ -109,6 +109,7 @@ async def _deployment(baseten: Baseten, chain_id: str, deployment_id: str) -> De
 def environment_of(wire: m.ChainEnvironmentV1) -> Environment:
     promotion = flat(dataclasses.asdict(wire.promotion_settings))
     inner = promotion.pop(f"{ROLLING}.{CLEANUP}", None)
+    twice = inner is not None and CLEANUP in promotion
     if inner is not None:
         outer = promotion.setdefault(CLEANUP, inner)
         promotion[CLEANUP] = inner if outer == inner else f"{outer} and {inner}"
@@ -118,6 +119,7 @@ def environment_of(wire: m.ChainEnvironmentV1) -> Environment:
         created_at=wire.created_at,
         promotion=promotion,
         cleanup_inside=inner is not None,
+        cleanup_twice=twice,
         chainlets=tuple(_chainlet_state(c) for c in wire.chainlet_settings),
         current=deployment_of(wire.current_deployment) if wire.current_deployment else None,
         candidate=deployment_of(wire.candidate_deployment) if wire.candidate_deployment else None,

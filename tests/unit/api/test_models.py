@@ -46,7 +46,7 @@ def test_the_older_shape() -> None:
             "DEACTIVATE",
             "KEEP",
         ),
-        ({"promotion_cleanup_strategy": None, "rolling_deploy_config": {"promotion_cleanup_strategy": "KEEP"}}, "KEEP", "KEEP"),
+        ({"promotion_cleanup_strategy": None, "rolling_deploy_config": {"promotion_cleanup_strategy": "KEEP"}}, None, "KEEP"),
         ({"rolling_deploy_config": {}}, None, None),
         ({"rolling_deploy_config": None}, None, None),
         (None, None, None),
