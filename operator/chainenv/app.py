@@ -291,4 +291,5 @@ def _count_wait(wait: WaitRecord) -> None:
 async def run(settings: Settings) -> None:
     """Raises NoClusterError, and BadSettingError for what only its use shows."""
     transport = transport_for(settings)
+    _own_key(settings)
     await Operator(settings, await Cluster.connect(), transport).run()
