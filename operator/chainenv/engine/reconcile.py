@@ -117,7 +117,7 @@ class Reconciler:
         seen = await observe(baseten, resource, opened, self._ports.now, self._timing, memo.missing_since)
         world = recover(replace(seen, new_key=memo.key not in ("", baseten.key.fingerprint)))
         memo.key = baseten.key.fingerprint
-        self._seen(baseten, memo, world)
+        self._seen(resource, baseten, memo, world)
         planned = plan_deletion(world) if resource.deleting else plan(world)
         if planned.release:
             await self._release(resource)
@@ -160,8 +160,8 @@ class Reconciler:
             log.log(level, "%s: %s", each.reason, each.message, extra={"event": str(each.reason)})
             self._ports.events.emit(resource, each)
 
-    def _seen(self, baseten: Baseten, memo: Memo, world: World) -> None:
-        self._ports.keys.accepted(baseten.key)
+    def _seen(self, resource: Resource, baseten: Baseten, memo: Memo, world: World) -> None:
+        self._ports.keys.accepted(resource, baseten.key)
         memo.last_observed = world.now
         memo.missing_since = world.missing_since
 
