@@ -36,6 +36,10 @@ class ClusterError(ClusterUnavailableError):
         self.message = message
 
 
+class TooLargeError(ClusterError):
+    """The answer is longer than the caller allows; the rest of it was not read."""
+
+
 class NoClusterError(Exception):
     """No cluster is configured; the message says where one is looked for."""
 
@@ -98,15 +102,18 @@ class Cluster:
         body: Any = None,
         content_type: str = JSON,
         timeout: float = TIMEOUT,
+        most: int | None = None,
     ) -> bytes:
-        """The answer as it came, for who wants to know its size. Raises ClusterError."""
+        """The answer as it came. Raises ClusterError, TooLargeError after more than ``most`` bytes."""
         try:
             async with asyncio.timeout(timeout):
-                return await self._request(method, path_, query, body, content_type)
+                return await self._request(method, path_, query, body, content_type, most)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterError(0, f"the API server cannot be reached: {error or type(error).__name__}") from error
 
-    async def _request(self, method: str, path_: str, query: Mapping[str, str] | None, body: Any, content_type: str) -> bytes:
+    async def _request(
+        self, method: str, path_: str, query: Mapping[str, str] | None, body: Any, content_type: str, most: int | None
+    ) -> bytes:
         headers = {"Content-Type": content_type, "Accept": JSON, "User-Agent": "chainenv-operator"}
         authorization = await self.authorization()
         if authorization:
@@ -114,7 +121,7 @@ class Cluster:
         url = f"{self.configuration.host}{path_}" + (f"?{urlencode(query)}" if query else "")
         limits = aiohttp.ClientTimeout(None)  # the caller's holds for all of it, a credential plugin included
         answer = await self._api.call_api(method, url, header_params=headers, body=body, _request_timeout=limits)
-        data: bytes = await answer.read()  # type: ignore[no-untyped-call]
+        data = await _read(answer.response, most)
         if answer.status >= 500 or answer.status == 429:
             raise ClusterError(answer.status, f"the API server answered {answer.status}: {_message(data)}")
         self.last_contact = time.monotonic()
@@ -137,6 +144,18 @@ def path(*parts: str) -> str:
     if any(part in ("", ".", "..") for part in parts):
         raise ClusterError(404, "'', '.' and '..' are not names")
     return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+async def _read(response: aiohttp.ClientResponse, most: int | None) -> bytes:
+    if most is None:
+        return await response.read()
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > most:
+            response.close()
+            raise TooLargeError(response.status, f"the answer is longer than {most} bytes")
+    return bytes(data)
 
 
 def _message(data: bytes) -> str:
