@@ -36,8 +36,9 @@ from .settings import BadSettingError, Settings
 
 log = logging.getLogger(__name__)
 
-WORKERS = 100
-"""Runs under way at once; each waits for answers most of the time."""
+WORKERS = 200
+"""Runs under way at once; each waits for answers most of the time. One namespace alone has half of them, so that there is room for
+others."""
 
 LIVE_SECONDS = 30.0
 READY_SECONDS = 60.0
