@@ -36,8 +36,9 @@ from .settings import BadSettingError, Settings
 
 log = logging.getLogger(__name__)
 
-WORKERS = 100
-"""Runs under way at once; each waits for answers most of the time."""
+WORKERS = 200
+"""Runs under way at once; each waits for answers most of the time. One namespace alone has half of them, so that there is room for
+others."""
 
 LIVE_SECONDS = 30.0
 READY_SECONDS = 60.0
@@ -57,30 +58,31 @@ class Operator:
         self._settings = settings
         self._cluster = cluster
         self._leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
-        self._store = ObjectStore(cluster, self._changed, self._fence)
-        self._watch = Watch(self._store, cluster, settings.namespaces)
+        self._keys = SecretKeys(cluster, _own_key(settings), settings.default_key_namespaces)
+        self._measures = Measures(chainlets=settings.chainlet_metrics)
+        self._store = ObjectStore(cluster, self._changed, self._fence, self._gone)
+        self._lister = Lister(cluster, self._store, settings.namespaces)
+        self._watch = Watch(self._store, cluster, settings.namespaces, lambda: self._lister.page)
         self._events = EventWriter(cluster)
         self._transport = transport
         self._reconciler = Reconciler(self._ports(), _intervals(settings), _timing(settings))
         self._queue = Queue(self._handle, workers=WORKERS)
-        self._lister = Lister(cluster, self._store, settings.namespaces)
         self._listed = False
         self._acting = False
         self._stop = asyncio.Event()
         self._signals = 0
 
     def _ports(self) -> Ports:
-        keys = SecretKeys(self._cluster, _own_key(self._settings), self._settings.default_key_namespaces)
         return Ports(
             store=self._store,
-            keys=keys,
+            keys=self._keys,
             events=self._events,
             baseten=lambda key: Baseten(self._transport, key, self._departing),
             now=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
             luck=random.random,
             fence=self._fence,
-            measure=Measures(chainlets=self._settings.chainlet_metrics),
+            measure=self._measures,
         )
 
     def _fence(self) -> None:
@@ -96,6 +98,11 @@ class Operator:
     def _changed(self, key: Key) -> None:
         if self._listed:
             self._queue.add(key, changed=True)
+
+    def _gone(self, key: Key, uid: str) -> None:
+        """Nothing that was remembered of it is the next one's of its name."""
+        self._keys.forget(uid)
+        self._measures(key, None, None)
 
     def _schedule_all(self) -> None:
         """After the first list: what has something to do at once, the others bit by bit."""
@@ -297,4 +304,5 @@ def _count_wait(wait: WaitRecord) -> None:
 async def run(settings: Settings) -> None:
     """Raises NoClusterError, and BadSettingError for what only its use shows."""
     transport = transport_for(settings)
+    _own_key(settings)
     await Operator(settings, await Cluster.connect(), transport).run()

@@ -8,7 +8,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import httpx
@@ -147,19 +147,22 @@ class Settings(BaseSettings):
             default_factory=KeyGrants.unset,
             validation_alias="CHAINENV_DEFAULT_KEY_NAMESPACES",
             description="who may use the operator's own key (comma list of namespace or namespace:chainID; *: all)",
+            json_schema_extra={"otherwise": "in a cluster the operator's own namespace, else *"},
         ),
     ]
     namespaces: Annotated[
         Namespaces,
-        Field(validation_alias="CHAINENV_NAMESPACES", description="namespaces watched (comma list)"),
+        Field(
+            validation_alias="CHAINENV_NAMESPACES", description="namespaces watched (comma list)", json_schema_extra={"otherwise": "all"}
+        ),
     ] = ()
     poll_seconds: Annotated[
         Seconds,
-        Field(validation_alias="CHAINENV_POLL_SECONDS", description="time between looks at a settled environment"),
+        Field(validation_alias="CHAINENV_POLL_SECONDS", description="time between two polls of a settled environment"),
     ] = 300
     progress_seconds: Annotated[
         Seconds,
-        Field(validation_alias="CHAINENV_PROGRESS_SECONDS", description="time between looks while something moves"),
+        Field(validation_alias="CHAINENV_PROGRESS_SECONDS", description="time between two polls while something changes"),
     ] = 10
     vanish_seconds: Annotated[
         Seconds,
@@ -192,7 +195,8 @@ class Settings(BaseSettings):
         Field(
             default_factory=in_cluster,
             validation_alias="CHAINENV_LEADER_ELECTION",
-            description="act only while holding the Lease chainenv-operator (default: true in a cluster)",
+            description="act only while holding the Lease chainenv-operator",
+            json_schema_extra={"otherwise": "true in a cluster, else false"},
         ),
     ]
     lease_namespace: Annotated[
@@ -201,7 +205,8 @@ class Settings(BaseSettings):
         Field(
             default_factory=own_namespace,
             validation_alias="CHAINENV_LEASE_NAMESPACE",
-            description="namespace of the Lease (default: the operator's own)",
+            description="namespace of the Lease",
+            json_schema_extra={"otherwise": "the operator's own"},
         ),
     ]
     metrics_port: Annotated[Port, Field(validation_alias="CHAINENV_METRICS_PORT", description="port of /metrics; 0 picks a free one")] = (
@@ -218,13 +223,14 @@ class Settings(BaseSettings):
         Field(
             default_factory=lambda: "text" if sys.stderr.isatty() else "json",
             validation_alias="CHAINENV_LOG_FORMAT",
-            description="text or json (default: text on a terminal, else json)",
+            description="how log lines are written",
+            json_schema_extra={"otherwise": "text on a terminal, else json"},
         ),
     ]
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v),
-        Field(validation_alias="CHAINENV_LOG_LEVEL", description="debug, info, warning or error"),
+        Field(validation_alias="CHAINENV_LOG_LEVEL", description="which log lines are written"),
     ] = "info"
 
     @property
@@ -236,6 +242,40 @@ class Settings(BaseSettings):
 def variable_of(field: str) -> str:
     """The environment variable behind a field of ``Settings``."""
     return str(Settings.model_fields[field].validation_alias)
+
+
+def default_of(field: str) -> str:
+    """For people: a value, or a rule where it depends on where the operator runs."""
+    info = Settings.model_fields[field]
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    value = str(extra["otherwise"]) if "otherwise" in extra else info.default
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def bounds_of(field: str) -> str:
+    """For people; empty for what is no number."""
+    words = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
+    found = (
+        f"{word} {getattr(part, name):g}"
+        for part in Settings.model_fields[field].metadata
+        for name, word in words.items()
+        if hasattr(part, name)
+    )
+    return " ".join(found)
+
+
+def type_of(field: str) -> str:
+    """As it stands for a value in a command line."""
+    kind = Settings.model_fields[field].annotation
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
+    if field.endswith("_seconds"):
+        return "SECONDS"
+    if field.endswith("_url"):
+        return "URL"
+    if field.endswith("_namespace"):
+        return "NAMESPACE"
+    return {bool: "true|false", int: "PORT", float: "NUMBER"}.get(kind, "LIST") if isinstance(kind, type) else "LIST"
 
 
 def load(**overrides: Any) -> Settings:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainenv import settings as module
-from chainenv.settings import BadSettingError, KeyGrants, load
+from chainenv.settings import BadSettingError, KeyGrants, Settings, default_of, load, type_of
 
 LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
 CHAINS = st.from_regex(r"[A-Za-z0-9_-]{1,20}", fullmatch=True)
@@ -139,3 +139,52 @@ def test_a_bad_setting_ends_the_program_with_one_line(name: str) -> None:
     assert line.startswith((f"{variable}=", f"{variable} cannot be used"))
     assert words in line
     assert "pa55" not in line
+
+
+FLAGS = {
+    "a number": (["--poll-seconds=x"], "--poll-seconds=x cannot be used: "),
+    "two words": (["--namespaces", "Team A"], "--namespaces='Team A' cannot be used: "),
+    "two lines": (["--log-level", "a\nb"], "--log-level='a\\nb' cannot be used: "),
+    "what may be a secret": (["--baseten-base-url=https://me:pa55@api.example"], "--baseten-base-url=(hidden) cannot be used: "),
+    "a key that is none": (["--baseten-api-key-file", "FILE"], "--baseten-api-key-file=FILE cannot be used: the API key has whitespace"),
+    "a key that is no text": (["--baseten-api-key-file", "BYTES"], "--baseten-api-key-file=BYTES cannot be used: it is not text"),
+}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_a_mistake_in_a_flag_names_the_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "FILE").write_text("Api-Key pa55")
+    (tmp_path / "BYTES").write_bytes(b"pa55\xff")
+    monkeypatch.chdir(tmp_path)
+    arguments, start = FLAGS[name]
+    done = run(*arguments)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith(start)
+    assert len(lines) == 1
+    assert "pa55" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_flag_and_a_variable_are_each_named_as_they_were_given() -> None:
+    done = run("--rate-limit=0", CHAINENV_POLL_SECONDS="y", CHAINENV_RATE_LIMIT="5")
+    assert sorted(line.partition(" cannot be used: ")[0] for line in done.stderr.splitlines()) == [
+        "--rate-limit=0",
+        "CHAINENV_POLL_SECONDS='y'",
+    ]
+
+
+def test_help_shows_type_range_and_default_of_every_setting() -> None:
+    text = " ".join(run("--help").stdout.split())
+    for field in Settings.model_fields:
+        if field == "baseten_api_key":
+            continue
+        flag = "--" + field.replace("_", "-")
+        assert f"{flag} {type_of(field)} " in text
+        assert default_of(field) in text
+        assert "None" not in default_of(field)
+    assert "--poll-seconds SECONDS time between two polls of a settled environment" in text
+    assert "[CHAINENV_POLL_SECONDS; default: 300; above 0 up to 86400]" in text
+    assert "[CHAINENV_CHAINLET_METRICS; default: true]" in text
+    assert "--log-format text|json " in text
+    assert "TEXT" not in text

@@ -76,7 +76,10 @@ when a read is sent once more. What it raises reaches the caller as it is, and t
 
 
 class Transport:
-    """Shared by all keys. Times are seconds, `rate_limit` requests/s for each key and endpoint. ValueError: it cannot be used."""
+    """Shared by all keys. Times are seconds, `rate_limit` requests/s for each key and endpoint, unless `limiter` is given.
+
+    ValueError: it cannot be used.
+    """
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class Transport:
         timeout_seconds: float = 30.0,
         rate_limit: float = 90.0,
         hooks: Hooks | None = None,
+        limiter: Limiter | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         if not timeout_seconds > 0:
@@ -94,7 +98,7 @@ class Transport:
         proxy = proxy_for(url)
         self._host = f"{url.netloc.decode()} (through a proxy)" if proxy else url.netloc.decode()
         self._timeout = timeout_seconds
-        self._limiter = Limiter(rate_limit)
+        self._limiter = limiter if limiter is not None else Limiter(rate_limit)
         self._hooks = hooks or Hooks()
         self._max_bytes = max_response_bytes
         self._connections = Connections(partial(httpx.AsyncHTTPTransport, verify=trusted(), proxy=proxy, limits=LIMITS))
@@ -185,7 +189,7 @@ class Transport:
 
     def _read(self, got: Answer, endpoint: Endpoint, answer: TypeAdapter[T]) -> T | Unavailable:
         if not got.complete:
-            text = f"it is larger than {self._max_bytes} bytes"
+            text = f"it is larger than {self._max_bytes} bytes, or comes in too many pieces"
         else:
             try:
                 return answer.validate_json(got.body)

@@ -17,6 +17,8 @@ KEEPALIVE_SECONDS: Final = 20  # shorter than any usual load balancer's, so that
 LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_SECONDS)
 MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
 _MAX_ERROR_BYTES: Final = 64 * 1024
+_MAX_PIECES: Final = 10_000
+"""Chunks of one answer. Each costs as much as a thousand bytes do: of a byte each, they would keep the event loop busy."""
 logging.getLogger("httpcore").setLevel(logging.INFO)  # at DEBUG it shows the headers of each answer, and one can echo the key
 
 
@@ -105,7 +107,7 @@ class Answer(NamedTuple):
 
 
 async def exchange(connections: Connections, request: httpx.Request, progress: Progress, max_bytes: int) -> Answer:
-    """Raises httpx.TransportError and OSError. A body longer than `max_bytes` is cut."""
+    """Raises httpx.TransportError and OSError. A body longer than `max_bytes`, or in more than _MAX_PIECES chunks, is cut."""
     request.extensions = {"trace": progress}
     async with connections.one() as connection:
         try:
@@ -127,17 +129,18 @@ def is_drop(error: Exception) -> bool:
 
 
 async def _read(response: httpx.Response, limit: int) -> Answer:
-    body = bytearray()
+    body, pieces = bytearray(), 0
     try:
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > limit:
+            pieces += 1
+            if len(body) > limit or pieces > _MAX_PIECES:
                 break
     except httpx.TransportError:
         if response.status_code < 300:
             raise
     whole = _inflated(body, response.headers.get("Content-Encoding", ""), limit)
-    return Answer(response.status_code, response.headers, bytes(memoryview(whole)[:limit]), len(whole) <= limit)
+    return Answer(response.status_code, response.headers, bytes(memoryview(whole)[:limit]), len(whole) <= limit and pieces <= _MAX_PIECES)
 
 
 def _inflated(body: bytearray, encoding: str, limit: int) -> bytes | bytearray:

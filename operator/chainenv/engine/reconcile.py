@@ -111,7 +111,7 @@ class Reconciler:
         observed_for = {entry: began - since for entry, since in memo.observed_since.items()}
         before = Before(opened, memo.created_at, memo.missing_since, observed_for)
         seen = await observe(baseten, resource, before, self._ports.now, self._timing)
-        self._observed(baseten, memo, seen)
+        self._observed(resource, baseten, memo, seen)
         if seen.replaced and (memo.replaced is None or began - memo.replaced.at < self._timing.progress):
             return self._timing.progress  # another environment of this name: believed when a second read shows it
         differs_for = began - memo.differs.at if memo.differs else 0.0
@@ -149,8 +149,8 @@ class Reconciler:
             return written
         return memo.learned.journal
 
-    def _observed(self, baseten: Baseten, memo: Memory, seen: World) -> None:
-        self._ports.keys.accepted(baseten.key)
+    def _observed(self, resource: Resource, baseten: Baseten, memo: Memory, seen: World) -> None:
+        self._ports.keys.accepted(resource, baseten.key)
         now = self._ports.monotonic()
         created = seen.environment.created_at if seen.environment else None
         memo.last_observed = seen.now

@@ -1,6 +1,8 @@
 """What a Baseten that lies can do: nothing but fail its own call. The key it was given comes back to nobody."""
 
+import asyncio
 import base64
+import contextlib
 import json
 import tracemalloc
 from typing import Any
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from chainenv.api import ApiKey, Baseten, BasetenError, Invalid, RateLimited, Transport, Unavailable
 from chainenv.api.answers import for_people
-from chainenv.api.limiter import MAX_PAUSE_SECONDS
+from chainenv.api.limiter import MAX_PAUSE_SECONDS, Limiter
 from chainenv.api.wire import MAX_RESPONSE_BYTES
 
 SECRET = "AbCdEf12/x+Y~9.s3cr3t"
@@ -257,3 +259,87 @@ async def test_an_answer_as_large_as_is_allowed_is_read(server: Any, key: ApiKey
         server.answers(json={"id": "c", "name": "n" * (MAX_RESPONSE_BYTES - frame + 1)})
         with pytest.raises(Unavailable, match="larger"):
             await Baseten(transport, key).get_chain("c")
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.asyncio
+async def test_an_answer_in_very_small_pieces_is_cut(server: Any, key: ApiKey, status: int) -> None:
+    """As written by hand: a library would put small pieces together."""
+    head = f"HTTP/1.1 {status} S\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    written = 0
+
+    async def in_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        with contextlib.suppress(ConnectionError):
+            while written < 1_000_000:
+                writer.write(b"1\r\nx\r\n" * 1000)
+                written += 1000
+                await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(in_bytes, "127.0.0.1", 0)
+    async with Transport(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", timeout_seconds=300) as transport:
+        with pytest.raises(BasetenError, match="too many pieces" if status == 200 else "answered 400: xxx"):
+            await Baseten(transport, key).get_chain("c")
+    listener.close()
+    assert written < 1_000_000
+
+
+# -- after two minutes -------------------------------------------------------------------------------------------------------
+
+
+class Hours:
+    """A clock that is set by hand, or by whoever sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize("probe", ["answered", "refused", "lost", "limited"])
+@pytest.mark.asyncio
+async def test_one_call_shows_whether_a_pause_without_end_is_over(server: Any, key: ApiKey, probe: str) -> None:
+    time, gate, arrived = Hours(), asyncio.Event(), asyncio.Event()
+    async with Transport(server.url, limiter=Limiter(90, clock=time.clock, sleep=time.sleep)) as transport:
+        baseten = Baseten(transport, key)
+        server.answers(429, body=b'{"retry_after": 1e999}')
+        with pytest.raises(RateLimited):
+            await baseten.get_chain("c")
+        server.seen.clear()
+
+        async def held(request: web.Request) -> web.StreamResponse:
+            arrived.set()
+            await gate.wait()
+            if probe == "lost":
+                assert request.transport is not None
+                request.transport.close()
+            status = {"answered": 200, "lost": 200, "refused": 404, "limited": 429}[probe]
+            return web.json_response({"id": "c", "name": "n", "retry_after": 1e10}, status=status)
+
+        server.handler = held
+        time.now += MAX_PAUSE_SECONDS
+        first = asyncio.create_task(baseten.get_chain("c"))
+        await asyncio.wait_for(arrived.wait(), 10)
+        others = await asyncio.gather(*(baseten.get_chain("c") for _ in range(20)), return_exceptions=True)
+        assert all(isinstance(other, RateLimited) and other.local for other in others)
+        assert len(server.seen) == 1
+        gate.set()
+        await asyncio.gather(first, return_exceptions=True)
+        time.now += MAX_PAUSE_SECONDS
+        gate.clear()
+        arrived.clear()
+        if probe in ("answered", "refused"):
+            gate.set()
+        after = [asyncio.create_task(baseten.get_chain("c")) for _ in range(2)]
+        await asyncio.wait_for(arrived.wait(), 10)
+        gate.set()
+        results = await asyncio.gather(*after, return_exceptions=True)
+        held_back = [result for result in results if isinstance(result, RateLimited) and result.local]
+        assert len(held_back) == (0 if probe in ("answered", "refused") else 1)
