@@ -256,7 +256,7 @@ class Invariants:
             "NotConverging": differs(spec, shown, self._promoted(spec)) is not None,
             "RolloutFailed": off or candidate_off,
             "Unconfirmed": hidden,
-            "Drifted": observed and differs(spec, shown, self._promoted(spec)) is not None,
+            "Drifted": observed and differs(spec, shown, False) is not None,
             "WouldCreate": observed and environment is None,
             "EnvironmentExists": spec.get("adoptionPolicy") == "Fail",
             "EnvironmentMissing": environment is None and observed,

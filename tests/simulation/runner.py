@@ -17,7 +17,7 @@ from .invariants import Invariants, Violation
 from .process import Process
 from .story import CHAINLETS, SOURCES, Step, Story
 from .strangers import stranger
-from .wire import Network, Trouble
+from .wire import Network, Sent, Trouble
 
 NAME = ("apps", "web")
 SECRET = ("apps", "baseten")
@@ -30,6 +30,7 @@ class Outcome:
     violation: Violation | None
     timeline: list[str]
     days: float
+    simulation: Simulation
 
     @property
     def text(self) -> str:
@@ -110,6 +111,17 @@ class Simulation:
 
         self.loop.call_later(seconds, again)
 
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def rollouts(self, endpoint: str = "") -> list[Sent]:
+        """Calls of the operator that started a deployment."""
+        return [s for s, _, _ in self.invariants.rollouts if s.started and endpoint in ("", s.endpoint)]
+
+    @property
+    def conditions(self) -> dict[str, dict[str, Any]]:
+        raw = self.api.objects.get(NAME, {"status": {}})
+        return {c["type"]: c for c in raw["status"].get("conditions", ())}
+
     # -- the run -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -177,6 +189,7 @@ class Simulation:
             "api": self._api,
             "key": self._key,
             "delete": self._delete,
+            "call": lambda does: does(self),
             "doom": lambda count: setattr(self.baseten, "next_fails", count),
         }
         steps[step.kind](**step.more)
@@ -328,7 +341,7 @@ def play(story: Story) -> Outcome:
             _LOG.removeHandler(handler)
         logging.disable(logging.NOTSET)
         asyncio.set_event_loop(None)
-    return Outcome(story, simulation.violation, simulation.timeline, loop.now / 86_400)
+    return Outcome(story, simulation.violation, simulation.timeline, loop.now / 86_400, simulation)
 
 
 def _let_end(loop: VirtualLoop) -> None:

@@ -132,7 +132,7 @@ def _step(rng: Random) -> tuple[str, dict[str, Any]]:
 
 
 def _trouble(rng: Random) -> tuple[str, dict[str, Any]]:
-    kind = rng.choice(("lost_request", "lost_answer", "late", "gateway", "doubled", "slow", "queued", "unsent", "status", "status"))
+    kind = rng.choice(("lost_request", "lost_answer", "late", "gateway", "doubled", "slow", "queued", "unsent", "stale", "status", "status"))
     value = {
         "late": rng.choice((35, 50, 70, 300)),
         "doubled": rng.choice((0.1, 5, 45)),
@@ -140,7 +140,7 @@ def _trouble(rng: Random) -> tuple[str, dict[str, Any]]:
         "queued": rng.choice((5, 30, 90)),
         "status": rng.choice((404, 404, 500, 503, 429, 409, 403)),
     }.get(kind, 0)
-    if kind == "slow":
+    if kind in ("slow", "stale"):
         endpoints: tuple[str, ...] = ("get_environment",)
     elif rng.random() < 0.1 and kind in ("lost_request", "lost_answer"):
         endpoints = (rng.choice(("kube_write", "kube_read")),)

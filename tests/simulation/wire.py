@@ -31,7 +31,7 @@ class Trouble:
 
     Kinds: status (answered ``value`` without being done), lost_request, lost_answer, late (done after the caller gave up, ``value``
     seconds after it was sent), gateway (done, answered 504 after 30 s), doubled (done twice, ``value`` seconds apart), slow (read at
-    once, answered ``value`` seconds later), queued (waits ``value`` seconds before it leaves), unsent (no connection).
+    once, answered ``value`` seconds later), stale (a read is answered as the one before was), queued (waits ``value`` seconds before it leaves), unsent (no connection).
     """
 
     kind: str
@@ -79,6 +79,7 @@ class Network:
         self.writer = ""
         """Whose write the API server is handling."""
         self.open: list[Sent] = []
+        self.last_read: tuple[int, dict[str, Any]] | None = None
         self.on_send: list[Callable[[Sent], None]] = []
         self.on_land: list[Callable[[Sent], None]] = []
         self.on_read: list[Callable[[Sent, dict[str, Any] | None], None]] = []
@@ -105,6 +106,8 @@ class Network:
         except RefusedError as error:
             answer = error.status, error.body
             sent.refused = True
+        if sent.endpoint == "get_environment":
+            self.last_read = answer
         if sent.endpoint in ROLLOUTS:
             sent.started += [d for d in self.baseten.deployments if d not in before]
             moved = [e for n, e in self.baseten.environments.items() if e.candidate is not None and e.candidate is not candidates.get(n)]
@@ -190,6 +193,8 @@ class Transport:
             loop.call_later(there + value, arrive)
         elif kind == "slow":
             loop.call_later(there, arrive, value)
+        elif kind == "stale" and sent.endpoint == "get_environment" and net.last_read is not None:
+            loop.call_later(there + back, answer, net.last_read)
         elif kind != "lost_request":
             loop.call_later(there, arrive)
         try:
