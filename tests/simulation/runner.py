@@ -43,7 +43,7 @@ class Simulation:
         self.loop = loop
         self.story = story
         rng = Random(story.seed)
-        self.baseten = Baseten(loop, Random(rng.random()), Shape(**story.shape), {name: "1x2" for name in CHAINLETS})
+        self.baseten = Baseten(loop, Random(rng.random()), Shape(**story.shape), dict.fromkeys(CHAINLETS, "1x2"))
         self.api = ApiServer(loop, Random(rng.random()))
         self.network = Network(loop, Random(rng.random()), self.baseten, self.api)
         self.network.log = self.log

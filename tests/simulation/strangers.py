@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .runner import Simulation
 
 
-def stranger(simulation: Simulation, does: str, source: str, type: str, number: int) -> None:  # noqa: A002 - a step's own word
+def stranger(simulation: Simulation, does: str, source: str, type: str, number: int) -> None:
     baseten, invariants = simulation.baseten, simulation.invariants
     name = simulation.story.spec["environmentName"]
     environment = baseten.environments.get(name)

@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 
 from ..crd.types import Drift, JournalEntry
 from .reasons import Reason
-from .world import Settings
+from .world import Settings, Timing
 
 
 class Operation(StrEnum):
@@ -159,3 +159,10 @@ class Draft:
 def with_entry(journal: tuple[JournalEntry, ...], entry: JournalEntry) -> tuple[JournalEntry, ...]:
     """The journal with the entry in the place of the older one of its kind."""
     return (*(e for e in journal if e.operation != entry.operation), entry)
+
+
+def retry_seconds(entry: JournalEntry, timing: Timing) -> float:
+    """From a refusal to the next try. It may be a busy environment's or a fresh deployment's, so the first comes within about a minute."""
+    if entry.outcome == Outcome.FORBIDDEN:
+        return timing.retry_refused
+    return float(min(timing.retry_refused, timing.settle * 6 ** min(entry.attempts - 1, 10)))

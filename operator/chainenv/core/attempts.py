@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from ..crd.types import Drift, JournalEntry
-from .actions import MOST_UNCONFIRMED, REFUSALS, ROLLOUTS, Draft, Finding, Operation, Outcome, Severity
+from .actions import MOST_UNCONFIRMED, REFUSALS, ROLLOUTS, Draft, Finding, Operation, Outcome, Severity, retry_seconds
 from .reasons import Reason
 from .words import listed
 from .world import Environment, Timing, World, in_progress
@@ -98,21 +98,14 @@ def at(moment: datetime, seconds: float) -> str:
     return f"at {moment + timedelta(seconds=seconds + 59):%H:%MZ}"
 
 
-def retry_seconds(entry: JournalEntry, timing: Timing) -> float:
-    """From a refusal to the next try. It may be a busy environment's or a fresh deployment's, so the first comes within about a minute."""
-    if entry.outcome == Outcome.FORBIDDEN:
-        return timing.retry_refused
-    return float(min(timing.retry_refused, timing.settle * 6 ** min(entry.attempts - 1, 10)))
-
-
 def next_retry(journal: tuple[JournalEntry, ...], now: datetime, timing: Timing) -> float | None:
-    """Seconds until the first refused call is due again; None when none was refused."""
+    """Seconds until the first refused call is due again; None when none is, or the plan has passed over the one that was."""
     due = [
         retry_seconds(e, timing) - (now - e.finished_at).total_seconds()
         for e in journal
         if e.outcome in REFUSALS and e.finished_at is not None and e.operation in _SPOKEN
     ]
-    return max(1.0, min(due)) if due else None
+    return min((max(1.0, seconds) for seconds in due if seconds > 0), default=None)
 
 
 def _refused(world: World, draft: Draft, entry: JournalEntry) -> Verdict:
@@ -123,12 +116,17 @@ def _refused(world: World, draft: Draft, entry: JournalEntry) -> Verdict:
             return Verdict.SEND
         draft.note(Severity.BLOCKED, Reason.NOT_CONVERGING, _given_up(entry, (), world.timing))
         return Verdict.STOP
-    draft.findings.append(refusal(entry, world.timing))
+    running = bool(entry.unconfirmed) and world.observed(entry) < world.timing.settle
+    if not running and (entry.unconfirmed or 0) >= MOST_UNCONFIRMED:
+        draft.note(Severity.BLOCKED, Reason.NOT_CONVERGING, _given_up(entry, (), world.timing))
+    else:
+        draft.findings.append(refusal(entry, world.timing, may_still_run=running))
     return Verdict.STOP
 
 
-def refusal(entry: JournalEntry, timing: Timing, *, just_now: bool = False) -> Finding:
-    """What a refused call means for people. ``just_now``: by this run; a cause is looked for before it is called one."""
+def refusal(entry: JournalEntry, timing: Timing, *, just_now: bool = False, may_still_run: bool = False) -> Finding:
+    """What a refused call means for people. ``just_now``: by this run; a cause is looked for before it is called one.
+    ``may_still_run``: an earlier try without an answer."""
     said = (entry.message or "").rstrip(".")
     spoken = _SPOKEN.get(entry.operation, "")
     retry = f"next try {at(entry.finished_at or entry.started_at, retry_seconds(entry, timing))}"
@@ -138,7 +136,7 @@ def refusal(entry: JournalEntry, timing: Timing, *, just_now: bool = False) -> F
     if entry.outcome == Outcome.FORBIDDEN:
         message = f"the API key may read but not {spoken}: {said}. Use a key that may, or managementPolicy Observe"
         return Finding(Severity.STALLED, Reason.FORBIDDEN, message)
-    if entry.unconfirmed:
+    if may_still_run or (just_now and entry.unconfirmed):
         message = (
             f"refused to {spoken}: {said}. An earlier try without an answer may still be running; observing whether it happened; {retry}"
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..crd.types import JournalEntry
-from .actions import MOST_UNCONFIRMED, REFUSALS, ROLLOUTS, Operation, Outcome
+from .actions import MOST_UNCONFIRMED, REFUSALS, ROLLOUTS, Operation, Outcome, retry_seconds
 from .world import ENDING, FAILED, KNOWN_PROGRESS, SERVING, Deployment, Environment, World, digest
 
 RAMP_UP = "ramp_up_duration_seconds"
@@ -73,12 +73,15 @@ def lookups(journal: tuple[JournalEntry, ...], environment: Environment | None) 
 def must_list(world: World) -> bool:
     """Whether the chain's deployments are to be read: a rollout without an answer is about to be sent again."""
     return any(
-        e.operation in ROLLOUTS
-        and unanswered(e)
-        and (e.finished_at is not None or world.observed(e) >= world.timing.settle)
-        and (e.unconfirmed or 0) < MOST_UNCONFIRMED
+        e.operation in ROLLOUTS and unanswered(e) and _about_to_be_sent_again(world, e) and (e.unconfirmed or 0) < MOST_UNCONFIRMED
         for e in world.journal
     )
+
+
+def _about_to_be_sent_again(world: World, entry: JournalEntry) -> bool:
+    if entry.finished_at is None:
+        return world.observed(entry) >= world.timing.settle
+    return entry.outcome == Outcome.LOST or world.since(entry.finished_at).total_seconds() >= retry_seconds(entry, world.timing)
 
 
 def wanted_types(world: World, environment: Environment) -> dict[str, str]:

@@ -8,6 +8,9 @@ from datetime import datetime
 from ..api import BasetenError
 from ..crd.types import JournalEntry
 
+BURST = 20.0
+"""So many runs of one resource may follow each other at once; after that one a second."""
+
 
 @dataclass(slots=True)
 class Memory:
@@ -40,6 +43,18 @@ class Memory:
     """The last reconcile annotation for which the key was read anew."""
     written: tuple[str, str] | None = None
     """The last status written: the resourceVersion that came of it, and its hash."""
+    runs: float = 0.0
+    """Runs in hand: at most ``BURST``, one more each second."""
+    runs_at: float = float("-inf")
+
+    def is_hurried(self, now: float) -> bool:
+        """Whether this run comes too soon after too many others; if not, it is counted."""
+        self.runs = min(BURST, self.runs + now - self.runs_at)
+        self.runs_at = now
+        if self.runs < 1:
+            return True
+        self.runs -= 1
+        return False
 
 
 @dataclass(frozen=True, slots=True)

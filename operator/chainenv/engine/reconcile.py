@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 CONFLICT_SECONDS = 0.1
 """The object changed under a run: look again, almost at once."""
 STANDBY_SECONDS = 5.0
+HURRIED_SECONDS = 1.0
+"""Between runs of a resource that somebody changes without end."""
 
 
 class Reconciler:
@@ -58,6 +60,8 @@ class Reconciler:
             return None
         RESOURCE.set(About.of(resource))
         memo = self._memo(key, resource)
+        if memo.is_hurried(self._ports.monotonic()):
+            return HURRIED_SECONDS
         try:
             self._ports.fence()
             delay = await self._guarded(resource, memo)
@@ -117,8 +121,6 @@ class Reconciler:
         differs_for = began - memo.differs.at if memo.differs else 0.0
         world = recover(replace(seen, new_key=memo.key not in ("", baseten.key.fingerprint), differs_for=differs_for))
         memo.key = baseten.key.fingerprint
-        if world.environment is not None:
-            memo.created_at = world.environment.created_at or memo.created_at
         planned = plan_deletion(world) if resource.deleting else plan(world)
         if planned.release:
             await self._release(resource, planned.left_on)
@@ -126,6 +128,9 @@ class Reconciler:
         waiting = {operation for operation, retry in memo.retries.items() if began < retry.at}
         memo.retries = {a.entry.operation: memo.retries[a.entry.operation] for a in planned.actions if a.entry.operation in memo.retries}
         planned = replace(planned, actions=tuple(a for a in planned.actions if a.entry.operation not in waiting))
+        if world.environment is not None:
+            memo.created_at = world.environment.created_at or memo.created_at
+        memo.learned = Learned(planned.journal, resource.status.operations)  # and whose it is: both or neither, whatever is written
         journal = Journal(self._ports.store, resource, self._ports.now)
         done = await execute(baseten, world, planned, journal, self._ports.fence)
         memo.learned = Learned(done.journal, journal.resource.status.operations)
@@ -202,7 +207,11 @@ class Reconciler:
         """``left_on``: deployments that may still run."""
         if not resource.has_finalizer:
             return
-        await self._ports.store.set_finalizer(resource, False)
+        try:
+            await self._ports.store.set_finalizer(resource, False)
+        except WriteConflictError:
+            if self._ports.store.get(Key(resource.namespace, resource.name)) is not None:
+                raise  # else the watch told of the end before the write was answered
         if left_on:
             message = f"finalizer removed; not deactivated and possibly still running: {names(left_on)}"
             self._tell(resource, Told(Event.NOT_DEACTIVATED, message, warning=True))

@@ -85,7 +85,10 @@ class ObjectStore:
             return False
         if old is not None and old.uid != raw["metadata"]["uid"]:
             self._on_gone(key, old.uid)
+        known = None if old is None else json.loads(old.text)
         self._keep(key, raw, version)
+        if known is not None and _without_version(known) == _without_version(_trimmed(raw)):
+            return True  # labels, somebody else's annotation: nothing that a decision is made from
         self._on_change(key)
         if old is None:
             self._tell_others(key)
@@ -261,6 +264,10 @@ def _trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
     annotations = raw["metadata"].get("annotations") or {}
     meta["annotations"] = {name: str(value)[:LONGEST_ANNOTATION] for name, value in annotations.items() if name.startswith(_OURS)}
     return {"metadata": meta, "spec": raw.get("spec") or {}, "status": raw.get("status") or {}}
+
+
+def _without_version(kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {**kept, "metadata": {name: value for name, value in kept["metadata"].items() if name != "resourceVersion"}}
 
 
 def _resource(raw: Mapping[str, Any]) -> Resource:
