@@ -11,11 +11,11 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent / "grafana"))
+from chart_values import Values
 from dashboard import dashboard, mark
 
 DEPLOY = Path(__file__).parent
@@ -37,8 +37,11 @@ def outputs() -> Iterator[tuple[Path, str]]:
     yield DEPLOY / "grafana" / "dashboard.json", picture
     yield DEPLOY / "prometheus" / "prometheus-rule.yaml", prometheus_rule(alerts)
     yield DEPLOY / "argocd" / "argocd-cm.yaml", config_map(lua)
+    values = Values((CHART / "values.yaml").read_text(encoding="utf-8"))
+    renamed = yaml.safe_load((CHART / "files" / "renamed.yaml").read_text(encoding="utf-8"))
+    yield CHART / "values.schema.json", json.dumps(values.schema(renamed), indent=2) + "\n"
     readme = CHART / "README.md"
-    yield readme, with_table(readme.read_text(encoding="utf-8"), (CHART / "values.yaml").read_text(encoding="utf-8"))
+    yield readme, with_table(readme.read_text(encoding="utf-8"), values)
 
 
 def without_comments(text: str) -> str:
@@ -76,46 +79,11 @@ def config_map(lua: str) -> str:
 # -- the chart's values ----------------------------------------------------------------------------------------------
 
 
-def with_table(readme: str, values: str) -> str:
+def with_table(readme: str, values: Values) -> str:
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    rows = "".join(f"| `{name}` | {default} | {text} |\n" for name, default, text in table(values))
+    rows = "".join(f"| `{name}` | {default} | {text} |\n" for name, default, text in values.table())
     return f"{before}{BEGIN}\n| value | default | |\n|---|---|---|\n{rows}\n{END}{after}"
-
-
-def table(values: str) -> Iterator[tuple[str, str, str]]:
-    """Each value with a comment above it, and everything without one down to the values themselves."""
-    root = yaml.compose(values, Loader=yaml.SafeLoader)
-    assert isinstance(root, yaml.MappingNode)
-    yield from _rows(root, values.splitlines(), "")
-
-
-def _rows(node: yaml.MappingNode, lines: list[str], prefix: str) -> Iterator[tuple[str, str, str]]:
-    for key, value in node.value:
-        name, text = prefix + key.value, _comment(lines, key.start_mark.line)
-        if isinstance(value, yaml.MappingNode) and value.value and not text:
-            yield from _rows(value, lines, f"{name}.")
-        elif not text:
-            raise SystemExit(f"values.yaml: {name} has no comment")
-        else:
-            yield name, _shown(_plain(value)), text
-
-
-def _comment(lines: list[str], line: int) -> str:
-    found: list[str] = []
-    while line > 0 and lines[line - 1].strip().startswith("#"):
-        line -= 1
-        found.insert(0, lines[line].strip().removeprefix("#").strip())
-    return " ".join(found)
-
-
-def _plain(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    return loader.construct_document(node)
-
-
-def _shown(default: Any) -> str:
-    return "" if default in ("", None, [], {}) else f"`{json.dumps(default) if not isinstance(default, str) else default}`"
 
 
 def main(check: bool) -> None:
