@@ -84,7 +84,7 @@ class Operator:
             now=lambda: datetime.now(UTC),
             luck=random.random,
             fence=self._fence,
-            measure=Measures(chainlets=self._settings.chainlet_metrics),
+            measure=Measures(chainlets=self._settings.chainlet_metrics, resources=self._settings.resource_metrics),
         )
 
     def _fence(self) -> None:

@@ -54,6 +54,7 @@ EVERYTHING: dict[str, Any] = {
         "logFormat": "json",
         "logLevel": "debug",
         "chainletMetrics": False,
+        "resourceMetrics": False,
     },
     "crds": {"annotations": {"example.com/owner": "platform"}},
     "serviceAccount": {"name": "custom", "annotations": {"example.com/role": "x"}},
@@ -277,6 +278,17 @@ def test_alerts_are_chosen_and_their_severity_too(helm: Helm) -> None:
     assert (endpoint["relabelings"], endpoint["metricRelabelings"]) == (RELABELED["relabelings"], RELABELED["metricRelabelings"])
     as_map = {"metrics": {"prometheusRule": {"enabled": True, "disabled": {"ChainenvQueueLate": True, "ChainenvNoLeader": False}}}}
     assert alerts(helm.with_values(as_map)).keys() == shipped.keys() - {"ChainenvQueueLate"}
+
+
+def test_an_alert_is_critical_where_the_values_say_so(helm: Helm) -> None:
+    found = alerts(helm.with_values(EVERYTHING))
+    template = '{{ if match "^(?:prod-.*)$" $labels.resource_namespace }}critical{{ else }}warning{{ end }}'
+    assert found["ChainenvStalled"]["labels"]["severity"] == template
+    assert found["ChainenvBasetenUnreachable"]["labels"]["severity"] == "critical"
+    assert found["ChainenvStalled"]["annotations"]["runbook_url"] == "https://wiki.example.com/chainenv#stalled"
+    assert (
+        alerts(helm.with_values({"metrics": {"prometheusRule": {"enabled": True}}}))["ChainenvStalled"]["labels"]["severity"] == "warning"
+    )
 
 
 def notes(helm: Helm, *values: str) -> str:
