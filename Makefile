@@ -88,6 +88,11 @@ sbom: $(SUPPLY)/.installed ## Write dist/sbom.cdx.json: the operator's locked de
 audit: $(SUPPLY)/.installed ## Ask for known vulnerabilities in the operator's locked dependencies
 	$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/run.txt
 
+.PHONY: docs
+docs: $(SITE)/.installed ## Build the site of docs/ into build/site/
+	$(BIN)/python docs/site_pages.py
+	$(SITE)/bin/zensical build --clean --strict
+
 # The time of the last commit: from the same sources comes the same wheel.
 .PHONY: wheel
 wheel: $(STAMP) ## Build the operator's wheel into dist/, the same from the same commit

@@ -1,7 +1,7 @@
-"""Writes what is made from something else under deploy/ (make generate), or says what is stale (make check: --check).
+"""Writes what is made from something else under deploy/ and docs/ (make generate), or says what is stale (make check: --check).
 
-One source each: the CRD (crds/), the alerts (prometheus/alerts.yaml), the health check (argocd/health.lua), the dashboard
-(grafana/dashboard.py) and the chart's values (values.yaml). helm and kustomize read only below their own folder, hence copies.
+One source each: the CRD and the API reference (crds/), the alerts (prometheus/alerts.yaml), the health check (argocd/health.lua), the
+dashboard (grafana/dashboard.py) and the chart's values (values.yaml). helm and kustomize read only below their own folder, hence copies.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent / "grafana"))
+from api_reference import reference
 from chart_values import Values
 from dashboard import dashboard
 
@@ -31,6 +32,7 @@ def outputs() -> Iterator[tuple[Path, str]]:
     lua = (DEPLOY / "argocd" / "health.lua").read_text(encoding="utf-8")
     picture = json.dumps(dashboard(), indent=1) + "\n"
     yield CHART / "files" / "crd.yaml", CRD.read_text(encoding="utf-8")
+    yield DEPLOY.parent / "docs" / "api-reference.md", reference(CRD.read_text(encoding="utf-8"))
     yield CHART / "files" / "alerts.yaml", MADE.format("deploy/prometheus/alerts.yaml") + without_comments(alerts)
     yield CHART / "files" / "dashboard.json", picture
     yield DEPLOY / "grafana" / "dashboard.json", picture
