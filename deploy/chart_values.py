@@ -18,6 +18,11 @@ DEFS: Json = {
         "uniqueItems": True,
         "items": {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63},
     },
+    "grants": {
+        "type": "array",
+        "uniqueItems": True,
+        "items": {"type": "string", "pattern": r"^(\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(:[A-Za-z0-9_-]{1,128})?)$"},
+    },
     "duration": {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"},
     "amount": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+%$"}]},
     "pullSecrets": {

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from . import __version__, metrics
-from .api import ApiKey, Baseten, CallRecord, Hooks, Transport, WaitRecord
+from .api import ApiKey, Baseten, CallRecord, Endpoint, Hooks, Transport, WaitRecord
 from .core.schedule import Intervals, first_look, needs_attention, was_asked_for
 from .core.world import Timing
 from .engine.context import LAST_CALL, of_last_call
@@ -36,8 +36,9 @@ from .settings import BadSettingError, Settings
 
 log = logging.getLogger(__name__)
 
-WORKERS = 100
-"""Runs under way at once; each waits for answers most of the time."""
+WORKERS = 200
+"""Runs under way at once; each waits for answers most of the time. One namespace alone has half of them, so that there is room for
+others."""
 
 LIVE_SECONDS = 30.0
 READY_SECONDS = 60.0
@@ -53,38 +54,35 @@ class LeaseLostError(Exception):
 class Operator:
     """One process: the watch, the queue, and what serves them."""
 
-    def __init__(self, settings: Settings, cluster: Cluster) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, transport: Transport) -> None:
         self._settings = settings
         self._cluster = cluster
         self._leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
-        self._store = ObjectStore(cluster, self._changed, self._fence)
-        self._watch = Watch(self._store, cluster, settings.namespaces)
+        self._keys = SecretKeys(cluster, _own_key(settings), settings.default_key_namespaces)
+        self._measures = Measures(chainlets=settings.chainlet_metrics, resources=settings.resource_metrics)
+        self._store = ObjectStore(cluster, self._changed, self._fence, self._gone)
+        self._lister = Lister(cluster, self._store, settings.namespaces)
+        self._watch = Watch(self._store, cluster, settings.namespaces, lambda: self._lister.page)
         self._events = EventWriter(cluster)
-        self._transport = Transport(
-            settings.baseten_base_url,
-            timeout_seconds=settings.request_timeout_seconds,
-            rate_limit=settings.rate_limit,
-            hooks=Hooks(on_call=_count_call, on_wait=_count_wait),
-        )
+        self._transport = transport
         self._reconciler = Reconciler(self._ports(), _intervals(settings), _timing(settings))
         self._queue = Queue(self._handle, workers=WORKERS)
-        self._lister = Lister(cluster, self._store, settings.namespaces)
         self._listed = False
         self._acting = False
         self._stop = asyncio.Event()
         self._signals = 0
 
     def _ports(self) -> Ports:
-        keys = SecretKeys(self._cluster, _own_key(self._settings), self._settings.default_key_namespaces)
         return Ports(
             store=self._store,
-            keys=keys,
+            keys=self._keys,
             events=self._events,
-            baseten=lambda key: Baseten(self._transport, key),
+            baseten=lambda key: Baseten(self._transport, key, self._departing),
             now=lambda: datetime.now(UTC),
+            monotonic=time.monotonic,
             luck=random.random,
             fence=self._fence,
-            measure=Measures(chainlets=self._settings.chainlet_metrics, resources=self._settings.resource_metrics),
+            measure=self._measures,
         )
 
     def _fence(self) -> None:
@@ -92,9 +90,19 @@ class Operator:
         if self._leader is not None:
             self._leader.fence()
 
+    def _departing(self, endpoint: Endpoint) -> None:
+        """Right before a call leaves: the wait for a turn may have outlasted the Lease."""
+        if endpoint.writes:
+            self._fence()
+
     def _changed(self, key: Key) -> None:
         if self._listed:
             self._queue.add(key, changed=True)
+
+    def _gone(self, key: Key, uid: str) -> None:
+        """Nothing that was remembered of it is the next one's of its name."""
+        self._keys.forget(uid)
+        self._measures(key, None, None)
 
     def _schedule_all(self) -> None:
         """After the first list: what has something to do at once, the others bit by bit."""
@@ -244,6 +252,19 @@ def _own_key(settings: Settings) -> ApiKey | None:
         raise BadSettingError(f"BASETEN_API_KEY=(hidden) cannot be used: {error}") from None
 
 
+def transport_for(settings: Settings) -> Transport:
+    """Raises BadSettingError: a proxy or authorities of the environment that cannot be used."""
+    try:
+        return Transport(
+            settings.baseten_base_url,
+            timeout_seconds=settings.request_timeout_seconds,
+            rate_limit=settings.rate_limit,
+            hooks=Hooks(on_call=_count_call, on_wait=_count_wait),
+        )
+    except ValueError as error:
+        raise BadSettingError(str(error)) from None
+
+
 async def _serving(variable: str, port: int, serving: Coroutine[Any, Any, web.AppRunner]) -> web.AppRunner:
     try:
         return await serving
@@ -281,5 +302,7 @@ def _count_wait(wait: WaitRecord) -> None:
 
 
 async def run(settings: Settings) -> None:
-    """Raises NoClusterError."""
-    await Operator(settings, await Cluster.connect()).run()
+    """Raises NoClusterError, and BadSettingError for what only its use shows."""
+    transport = transport_for(settings)
+    _own_key(settings)
+    await Operator(settings, await Cluster.connect(), transport).run()

@@ -40,7 +40,7 @@ EVERYTHING: dict[str, Any] = {
     ],
     "image": {"repository": "registry.example.com/team/chainenv", "digest": f"sha256:{'0a' * 32}", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
-    "apiKey": {**KEY, "optional": True, "namespaces": ["chains-staging"]},
+    "apiKey": {**KEY, "optional": True, "namespaces": ["chains-staging", "chains-production:abcd1234"]},
     "namespaces": ["chains-staging", "chains-production"],
     "baseten": {"url": "https://baseten.example.com"},
     "settings": {
@@ -104,7 +104,7 @@ MATRIX: dict[str, dict[str, Any]] = {
         "metrics": {"service": {"enabled": False}},
         "leaderElection": {"enabled": False},
     },
-    "a key for all": {"apiKey": KEY},
+    "a key for all": {"apiKey": {**KEY, "namespaces": ["*"]}},
     "other names": {"fullnameOverride": "envs", "nameOverride": "chains"},
     "a CRD that goes with the release": {"crds": {"keep": False}},
     "some that stay": {"podDisruptionBudget": {"enabled": True, "minAvailable": "50%"}},
@@ -162,6 +162,11 @@ MISTAKES = {
     "an alert that does not exist": (
         {"metrics": {"prometheusRule": {"disabled": {"ChainenvLate": True}}}},
         ["ChainenvLate", "does not exist", "ChainenvQueueLate"],
+    ),
+    "a key for nobody knows whom": ({"apiKey": KEY}, ["apiKey.existingSecret needs apiKey.namespaces", "namespace:chainID"]),
+    "a user of the key that is no namespace": (
+        {"apiKey": {**KEY, "namespaces": ["Team_A"]}},
+        ["/apiKey/namespaces/0", "does not match pattern"],
     ),
     "a service account without a name": ({"serviceAccount": {"create": False}}, ["serviceAccount.name"]),
 }
@@ -297,10 +302,11 @@ def notes(helm: Helm, *values: str) -> str:
 
 def test_the_notes_lead_to_the_first_environment(blank: Cluster, helm_at: Callable[[Cluster | None], Helm]) -> None:
     helm = helm_at(blank)
-    said = notes(helm, "--set=apiKey.existingSecret=baseten")
+    said = notes(helm, "--set=apiKey.existingSecret=baseten", "--set=apiKey.namespaces={team-a}")
     assert "WARNING: the image chainenv-operator:" in said
     assert f"kubectl --namespace {HOME} rollout status deployment/x-chainenv-operator" in said
     assert f"kubectl --namespace {HOME} create secret generic baseten --from-file=api-key=api-key" in said
+    assert "who may: team-a" in said
     assert "--for=condition=Synced" in said
     assert "Documentation: https://" in said
     said = notes(helm, "--set=image.repository=registry.example.com/chainenv-operator")

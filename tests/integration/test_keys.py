@@ -43,15 +43,15 @@ class Trouble:
 TROUBLES = {
     "missing": Trouble(None, "SecretNotFound", ("Secret of-missing", "kubectl create secret generic of-missing", "--from-file=api-key")),
     "elsewhere": Trouble(None, "SecretNotFound", ("Secret of-elsewhere",)),
-    "keyless": Trouble({"apikey": made_up("misnamed"), "other": "x"}, "SecretKeyNotFound", ("no key api-key", "apikey, other")),
-    "hollow": Trouble({}, "SecretKeyNotFound", ("its keys: none",)),
-    "empty": Trouble({"api-key": ""}, "InvalidAPIKey", ("of-empty", "api-key", "empty")),
-    "only-newline": Trouble({"api-key": "\n"}, "InvalidAPIKey", ("empty",)),
-    "scheme": Trouble({"api-key": f"Api-Key {made_up('scheme')}"}, "InvalidAPIKey", ("whitespace", "the key alone")),
-    "two-lines": Trouble({"api-key": f"{made_up('first')}\n{made_up('second')}"}, "InvalidAPIKey", ("whitespace",)),
-    "not-ascii": Trouble({"api-key": f"{made_up('clé')}"}, "InvalidAPIKey", ("not ASCII",)),
-    "control": Trouble({"api-key": f"{made_up('bell')}\x07"}, "InvalidAPIKey", ("control characters",)),
-    "binary": Trouble({"api-key": b"\xff\xfe\x00key"}, "InvalidAPIKey", ("not text",)),
+    "keyless": Trouble({"apikey": made_up("misnamed"), "other": "x"}, "SecretKeyNotFound", ("no key api-key",)),
+    "hollow": Trouble({}, "SecretKeyNotFound", ("no key api-key",)),
+    "empty": Trouble({"api-key": ""}, "InvalidAPIKey", ("of-empty", "api-key", "the key alone")),
+    "only-newline": Trouble({"api-key": "\n"}, "InvalidAPIKey", ("the key alone",)),
+    "scheme": Trouble({"api-key": f"Api-Key {made_up('scheme')}"}, "InvalidAPIKey", ("without spaces", "the key alone")),
+    "two-lines": Trouble({"api-key": f"{made_up('first')}\n{made_up('second')}"}, "InvalidAPIKey", ("without spaces",)),
+    "not-ascii": Trouble({"api-key": f"{made_up('clé')}"}, "InvalidAPIKey", ("printable ASCII",)),
+    "control": Trouble({"api-key": f"{made_up('bell')}\x07"}, "InvalidAPIKey", ("printable ASCII",)),
+    "binary": Trouble({"api-key": b"\xff\xfe\x00key"}, "InvalidAPIKey", ("not a usable API key",)),
     "refused": Trouble({"api-key": made_up("refused")}, "CredentialsRefused", ("of-refused", "api-key", "put a valid key")),
 }
 GOOD = {name: made_up(name) for name in ("mended", "newline", "before", "after", "steady", "reader")}
@@ -61,6 +61,9 @@ BAD = {
     for number, found in enumerate(re.findall(r"key-[\w-]+", " ".join(map(str, (trouble.data or {}).values()))))
 }
 CROWDED = made_up("crowd")
+TEAM = made_up("team-of-ten")
+TEN = 10
+"""Resources that share a good key; Baseten refuses it for one or two of them."""
 
 
 def using(case: Case, name: str | None = None) -> Json:
@@ -90,6 +93,10 @@ class Scene:
         return [Case(self.stage, f"crowd-{number}") for number in range(CROWD)]
 
     @property
+    def ten(self) -> list[Case]:
+        return [Case(self.stage, f"ten-{number}") for number in range(TEN)]
+
+    @property
     def steady(self) -> Case:
         return self.case("steady")
 
@@ -97,14 +104,15 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(shared_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     stage, simulator = shared_stage, shared_stage.simulator
-    stage.keys = {**stage.keys, **GOOD, **BAD, "crowd": CROWDED}
+    stage.keys = {**stage.keys, **GOOD, **BAD, "crowd": CROWDED, "ten": TEAM}
     other = Stage(stage.cluster, simulator, tmp_path_factory.mktemp("other"), stage.keys)
     (port,) = free_ports(1)
     scene = Scene(stage, other, port)
     for name, value in GOOD.items():
         simulator.add_key(name, value, read_only=name == "reader")
-    singles = [*TROUBLES, "newline", "rotated", "steady", "reader", "unkeyed"]
-    for case in (*map(scene.case, singles), *scene.crowd, Case(other, "own")):
+    simulator.add_key("ten", TEAM)
+    singles = [*TROUBLES, "newline", "rotated", "steady", "reader", "unkeyed", "another-type"]
+    for case in (*map(scene.case, singles), *scene.crowd, *scene.ten, Case(other, "own")):
         case.existing()
     stage.apply(together(_secrets()))
     other.apply(together([secret("of-elsewhere", **{"api-key": GOOD["mended"]}), Case(other, "own").manifest()]))
@@ -114,6 +122,7 @@ def scene(shared_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Scen
     stage.run_operator(**own, CHAINENV_METRICS_PORT=str(port), CHAINENV_LOG_LEVEL="debug")
     keyed = [using(scene.case(name)) for name in singles if name != "unkeyed"]
     stage.apply(together([*keyed, scene.case("unkeyed").manifest(), *(using(each, "of-crowd") for each in scene.crowd)]))
+    stage.apply(together(using(each, "of-ten") for each in scene.ten))
     return scene
 
 
@@ -125,8 +134,10 @@ def _secrets() -> list[Json]:
         "steady": GOOD["steady"],
         "reader": GOOD["reader"],
         "crowd": CROWDED,
+        "ten": TEAM,
     }
-    return [*bad, *(secret(f"of-{name}", **{"api-key": value}) for name, value in good.items())]
+    other_type = {**encoded("of-another-type", {"api-key": GOOD["steady"]}), "type": "example.com/token"}
+    return [*bad, other_type, *(secret(f"of-{name}", **{"api-key": value}) for name, value in good.items())]
 
 
 def asked(scene: Scene, cases: list[Case], since: int = 0) -> list[Entry]:
@@ -217,6 +228,53 @@ def test_resources_under_other_keys_go_on(scene: Scene) -> None:
     assert {entry.key for entry in asked(scene, [scene.steady], scene.steady.wait_looks())} == {"steady"}
 
 
+# -- a key that Baseten refuses for one of those who share it --------------------------------------------------------
+
+
+@pytest.mark.parametrize(("which", "ramp"), [("one read", 75), ("one write", 76), ("two of them", 77)])
+def test_what_is_refused_for_one_is_nobody_elses_affair(scene: Scene, which: str, ramp: int) -> None:
+    ten = scene.ten
+    for case in ten:
+        case.wait_settled()
+    bad, good = (ten[:2], ten[2:]) if which == "two of them" else (ten[:1], ten[1:])
+    before = {case.name: case.see()["metadata"]["resourceVersion"] for case in good}
+    wrong = {"method": "PATCH", "status": 401} if which == "one write" else {"status": 403}
+    faults = [case.fault("answer", body={"error": "Unauthorized"}, **wrong) for case in bad]
+    if which == "one write":
+        for case in bad:
+            scene.stage.apply(using_more(case, rampUpDurationSeconds=60))
+    for case in bad:
+        case.wait_condition("Stalled", "True", "CredentialsRefused")
+    mark = bad[0].mark()
+    good[-1].wait_looks(8)
+    assert len(asked(scene, bad, mark)) <= len(bad), "tried seldom"
+    assert {case.name: case.see()["metadata"]["resourceVersion"] for case in good} == before, "nobody else noticed"
+    scene.stage.apply(using_more(good[0], rampUpDurationSeconds=ramp))
+    good[0].wait_sent("promotion settings", since=mark)
+    good[0].wait_settled()
+    for fault in faults:
+        scene.stage.simulator.clear_faults(fault)
+    for case in bad:
+        scene.stage.apply(using(case, "of-ten"))
+        case.annotate(RECONCILE, f"after {which}")
+        case.wait_settled()
+    scene.stage.apply(using(good[0], "of-ten"))
+    good[0].wait_settled()
+
+
+def using_more(case: Case, **promotion: int) -> Json:
+    return case.manifest(apiKeySecretRef={"name": "of-ten", "key": "api-key"}, promotionSettings=promotion)
+
+
+def test_a_secret_of_another_type_is_not_sent_until_it_is_labelled(scene: Scene) -> None:
+    case = scene.case("another-type")
+    told = case.wait_condition("Stalled", "True", "InvalidAPIKey", "kubectl label secret of-another-type", "chains.baseten.co/api-key=true")
+    assert case.calls() == []
+    assert "example.com/token" not in told["message"]
+    scene.stage.cluster.kubectl("label", "secret", "of-another-type", "chains.baseten.co/api-key=true", namespace=scene.stage.namespace)
+    case.wait_settled()
+
+
 # -- a key that may only read ----------------------------------------------------------------------------------------
 
 
@@ -240,14 +298,6 @@ def test_a_key_that_may_only_read_is_told_and_reads_go_on(scene: Scene) -> None:
 
 
 # -- the annotation --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["missing", "empty", "refused"])
-def test_the_annotation_is_echoed_though_there_is_no_usable_key(scene: Scene, name: str) -> None:
-    case = scene.case(name)
-    case.wait_condition("Stalled", "True", TROUBLES[name].reason)
-    case.annotate(RECONCILE, "look")
-    case.wait_echo("look")
 
 
 def test_the_annotation_tries_a_refused_key_again_at_once(scene: Scene) -> None:

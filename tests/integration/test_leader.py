@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import httpx
@@ -20,7 +21,14 @@ from .harness.stage import Stage
 from .harness.waiting import wait_until
 
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{LEASE_NAMESPACE}/leases/chainenv-operator"
-SHORT = {"chainenv.kube.leader:LEASE_SECONDS": 3, "chainenv.kube.leader:RENEW_SECONDS": 0.3, "chainenv.kube.leader:TRUSTED_SECONDS": 2.0}
+SHORT = {
+    "chainenv.kube.leader:LEASE_SECONDS": 3,
+    "chainenv.kube.leader:RENEW_SECONDS": 0.3,
+    "chainenv.kube.leader:REQUEST_SECONDS": 0.6,
+    "chainenv.kube.leader:TRUSTED_SECONDS": 2.0,
+}
+PATIENT = {**SHORT, "chainenv.kube.leader:LEASE_SECONDS": 6, "chainenv.kube.leader:TRUSTED_SECONDS": 5.0}
+"""Longer than one request that hangs, as in production."""
 ACTING = "this process holds the Lease"
 
 
@@ -143,6 +151,76 @@ def test_a_lease_given_back_is_not_taken_again_by_who_ends(stage: Stage, proxy: 
     leader.ask_to_end()
     assert leader.wait() == 0
     assert lease(stage)["holderIdentity"] == ""
+
+
+# -- renewing ------------------------------------------------------------------------------------------------------
+
+
+def renewals(proxy: Proxy, since: int) -> int:
+    """That were answered well."""
+    return len(proxy.calls(since=since, method="PUT", path=LEASE, status=200, done=True))
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+def test_a_request_that_hangs_does_not_cost_the_lease(stage: Stage, proxy: Proxy, proxied: str, method: str) -> None:
+    leader = start(stage, "default", PATIENT, KUBECONFIG=proxied)
+    wait_acting(leader)
+    case = settled(stage, f"hung-{method.lower()}")
+    for round_ in range(3):
+        name, mark = f"hung-{round_}", proxy.mark()
+        proxy.hold(name, method=method, path=LEASE, if_gone="wait")
+        if method == "GET":  # it is read only when a renewal met somebody else's change
+            stage.cluster.kubectl("annotate", "--overwrite", "lease", "chainenv-operator", f"round={round_}", namespace=LEASE_NAMESPACE)
+        proxy.wait_held(name, gone=1)
+        wait_until("it is renewed again", lambda mark=mark: renewals(proxy, mark) >= 2)
+        proxy.release(name)
+    assert "the Lease was lost" not in leader.log
+    assert leader.log.count(ACTING) == 1
+    assert lease(stage)["leaseTransitions"] == 0
+    case.apply(promotionSettings={"rampUpDurationSeconds": 60})
+    case.wait_settled()
+
+
+def test_a_renewal_changes_nothing_but_its_time(stage: Stage, proxy: Proxy, proxied: str) -> None:
+    leader = start(stage, "default", SHORT, KUBECONFIG=proxied)
+    wait_acting(leader)
+    before = lease(stage)
+    marks = {"labels": {"team": "platform"}, "annotations": {"note": "kept"}}
+    patch = {"metadata": marks, "spec": {"preferredHolder": "nobody", "strategy": "OldestEmulationVersion"}}
+    stage.cluster.kubectl("patch", "lease", "chainenv-operator", "--type=merge", "-p", json.dumps(patch), namespace=LEASE_NAMESPACE)
+    kept = stage.cluster.get(LEASE)
+    mark = proxy.mark()
+    wait_until("it is renewed", lambda: renewals(proxy, mark) >= 3)
+    after = stage.cluster.get(LEASE)
+    assert after["spec"]["acquireTime"] == before["acquireTime"]
+    assert after["spec"]["renewTime"] > before["renewTime"]
+    assert {**after["spec"], "renewTime": ""} == {**kept["spec"], "renewTime": ""}
+    assert {name: after["metadata"][name] for name in marks} == marks
+    assert leader.terminate() == 0
+    given_back = stage.cluster.get(LEASE)
+    assert (given_back["spec"]["holderIdentity"], given_back["spec"]["acquireTime"]) == ("", before["acquireTime"])
+    assert given_back["metadata"]["labels"] == marks["labels"]
+
+
+def test_a_lease_that_is_deleted_is_made_again_by_who_holds_it(stage: Stage, proxy: Proxy, proxied: str) -> None:
+    leader = start(stage, "default", SHORT, KUBECONFIG=proxied)
+    wait_acting(leader)
+    stage.cluster.kubectl("delete", "lease", "chainenv-operator", namespace=LEASE_NAMESPACE)
+    mark = proxy.mark()
+    wait_until("it is renewed", lambda: renewals(proxy, mark) >= 2)
+    assert leader.log.count(ACTING) == 1
+    assert lease(stage)["holderIdentity"]
+
+
+def test_what_holds_the_lease_instead_is_believed_at_once(stage: Stage) -> None:
+    leader = start(stage, "default")
+    wait_acting(leader)
+    patch = json.dumps({"spec": {"holderIdentity": "somebody-else"}})
+    stage.cluster.kubectl("patch", "lease", "chainenv-operator", "--type=merge", "-p", patch, namespace=LEASE_NAMESPACE)
+    assert leader.wait() == 1
+    leader.wanted = False
+    assert "the Lease was lost" in leader.log
+    assert lease(stage)["holderIdentity"] == "somebody-else"
 
 
 # -- a leader that was not there for a while -----------------------------------------------------------------------

@@ -62,16 +62,24 @@ class Store(Protocol):
 
 
 class Keys(Protocol):
+    """What is known of a resource is known by its uid."""
+
     async def key_for(self, resource: Resource, *, fresh: bool) -> ApiKey:
-        """``fresh``: look at the Secret now, and try even a key that Baseten refused.
+        """``fresh``: read the Secret now, and try even a key that Baseten refused. A resource that is being deleted gets the last key
+        that was accepted for it where there is no usable one.
 
         Raises KeyUnavailableError, or ClusterUnavailableError when the Secret could not be read.
         """
 
     def refused(self, resource: Resource, key: ApiKey) -> None:
-        """Baseten did not take the key: read the Secret again, and try the same value only slowly."""
+        """Baseten did not take the key for this resource: read the Secret again, and try the same value only slowly. Other resources
+        with this key go on, unless it is accepted for nobody."""
 
-    def accepted(self, key: ApiKey) -> None: ...
+    def accepted(self, resource: Resource, key: ApiKey) -> None:
+        """A call of this resource was answered."""
+
+    def forget(self, uid: str) -> None:
+        """The resource is gone."""
 
 
 class Events(Protocol):
@@ -81,7 +89,8 @@ class Events(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """``luck``: random, in [0, 1). ``fence``: raises NotLeadingError when this process may not act.
+    """``monotonic``: seconds, for waits that decisions depend on. ``luck``: random, in [0, 1).
+    ``fence``: raises NotLeadingError when this process may not act.
     ``measure``: told what each run came to; a status of None when the resource is gone."""
 
     store: Store
@@ -89,6 +98,7 @@ class Ports:
     events: Events
     baseten: Callable[[ApiKey], Baseten]
     now: Callable[[], datetime]
+    monotonic: Callable[[], float]
     luck: Callable[[], float]
     fence: Callable[[], None]
     measure: Callable[[Key, ChainEnvironmentStatus | None, Report | None], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -18,7 +19,9 @@ from ..engine.ports import ClusterUnavailableError
 from ..settings import in_cluster
 
 TIMEOUT = 30.0
-"""Longest time one call to the API server may take, seconds."""
+"""Longest time one call to the API server may take, seconds, unless the caller knows better."""
+WRITE_TIMEOUT = 15.0
+"""The same for what writes an object: longer than an admission webhook may take when nothing else is said (10 s)."""
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -31,6 +34,10 @@ class ClusterError(ClusterUnavailableError):
         super().__init__(message)
         self.status = status
         self.message = message
+
+
+class TooLargeError(ClusterError):
+    """The answer is longer than the caller allows; the rest of it was not read."""
 
 
 class NoClusterError(Exception):
@@ -81,26 +88,46 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = JSON,
+        timeout: float = TIMEOUT,
     ) -> Any:
-        """The decoded answer. Raises ClusterError."""
+        """The decoded answer, after ``timeout`` seconds at most. Raises ClusterError."""
+        return json.loads(await self.request_bytes(method, path_, query=query, body=body, content_type=content_type, timeout=timeout))
+
+    async def request_bytes(
+        self,
+        method: str,
+        path_: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+        timeout: float = TIMEOUT,
+        most: int | None = None,
+    ) -> bytes:
+        """The answer as it came. Raises ClusterError, TooLargeError after more than ``most`` bytes."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._request(method, path_, query, body, content_type, most)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ClusterError(0, f"the API server cannot be reached: {error or type(error).__name__}") from error
+
+    async def _request(
+        self, method: str, path_: str, query: Mapping[str, str] | None, body: Any, content_type: str, most: int | None
+    ) -> bytes:
         headers = {"Content-Type": content_type, "Accept": JSON, "User-Agent": "chainenv-operator"}
         authorization = await self.authorization()
         if authorization:
             headers["Authorization"] = authorization
         url = f"{self.configuration.host}{path_}" + (f"?{urlencode(query)}" if query else "")
-        try:
-            answer = await self._api.call_api(
-                method, url, header_params=headers, body=body, _request_timeout=aiohttp.ClientTimeout(TIMEOUT)
-            )
-            data: bytes = await answer.read()  # type: ignore[no-untyped-call]
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ClusterError(0, f"the API server cannot be reached: {error or type(error).__name__}") from error
+        limits = aiohttp.ClientTimeout(None)  # the caller's holds for all of it, a credential plugin included
+        answer = await self._api.call_api(method, url, header_params=headers, body=body, _request_timeout=limits)
+        data = await _read(answer.response, most)
         if answer.status >= 500 or answer.status == 429:
             raise ClusterError(answer.status, f"the API server answered {answer.status}: {_message(data)}")
         self.last_contact = time.monotonic()
         if answer.status >= 400:
             raise ClusterError(answer.status, _message(data))
-        return json.loads(data)
+        return data
 
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]
@@ -117,6 +144,18 @@ def path(*parts: str) -> str:
     if any(part in ("", ".", "..") for part in parts):
         raise ClusterError(404, "'', '.' and '..' are not names")
     return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+async def _read(response: aiohttp.ClientResponse, most: int | None) -> bytes:
+    if most is None:
+        return await response.read()
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > most:
+            response.close()
+            raise TooLargeError(response.status, f"the answer is longer than {most} bytes")
+    return bytes(data)
 
 
 def _message(data: bytes) -> str:

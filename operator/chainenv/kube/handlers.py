@@ -17,7 +17,6 @@ import kopf
 
 from ..crd.types import GROUP, PLURAL, VERSION
 from .cluster import Cluster, ClusterError, goes_through_proxy
-from .lister import PAGE
 from .store import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -76,7 +75,7 @@ class _NoEssence(kopf.DiffBaseStorage):
         """Nothing to remember."""
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(page: int) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.persistence.diffbase_storage = _NoEssence()
@@ -85,7 +84,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = SERVER_TIMEOUT + 30
     settings.watching.connect_timeout = 10
     settings.watching.inactivity_timeout = INACTIVITY_SECONDS
-    settings.watching.chunk_size = PAGE
+    settings.watching.chunk_size = page
     settings.queueing.idle_timeout = 0.1  # each object that was told of has a task for so long: ten thousand after a list, else
     settings.process.ultimate_exiting_timeout = None  # else a watch that failed once ends the process ten minutes later
     settings.networking.error_backoffs = (1, 1, 2, 2)  # kopf's own grow to minutes: a change would wait that long after an outage
@@ -95,10 +94,12 @@ def _settings() -> kopf.OperatorSettings:
 class Watch:
     """kopf in a thread and an event loop of its own: at its end it cancels every task of its loop, and it takes the signals."""
 
-    def __init__(self, store: ObjectStore, cluster: Cluster, namespaces: Collection[str]) -> None:
+    def __init__(self, store: ObjectStore, cluster: Cluster, namespaces: Collection[str], page: Callable[[], int]) -> None:
+        """``page``: how many objects a page of kopf's own list may have."""
         self._store = store
         self._cluster = cluster
         self._namespaces = tuple(namespaces)
+        self._page = page
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
         self._stop_kopf: Callable[[], object] = lambda: None
@@ -140,7 +141,7 @@ class Watch:
         try:
             await kopf.operator(
                 registry=registry(self._seen, self._login),
-                settings=_settings(),
+                settings=_settings(self._page()),
                 standalone=True,
                 clusterwide=not self._namespaces,
                 namespaces=self._namespaces,

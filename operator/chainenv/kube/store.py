@@ -19,35 +19,51 @@ from ..core.status import to_json
 from ..core.world import Resource
 from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentSpec, ChainEnvironmentStatus, JournalEntry
 from ..engine.ports import Key, WriteConflictError
-from .cluster import MERGE_PATCH, Cluster, ClusterError, path
+from .cluster import MERGE_PATCH, WRITE_TIMEOUT, Cluster, ClusterError, path
 
 log = logging.getLogger(__name__)
 
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_METADATA = ("namespace", "name", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp", "finalizers")
+_OURS = f"{GROUP}/"
+"""Of the annotations those that start so are kept: others may be hundreds of kilobytes of somebody else's."""
+LONGEST_ANNOTATION = 1024
+"""Characters of an annotation's value that are kept."""
 Target = tuple[str, str]
 
 
 @dataclass(slots=True)
 class _Kept:
     version: int
+    uid: str
     text: bytes
     target: Target
     age: tuple[str, int, str]
 
 
-class ObjectStore:
-    """Implements engine.ports.Store. ``on_change`` is told which keys have something new to look at; ``fence`` is asked
-    before each write (engine.ports.Ports)."""
+def _nobody(_: Key, __: str) -> None:
+    """Is told of what is gone."""
 
-    def __init__(self, cluster: Cluster, on_change: Callable[[Key], None], fence: Callable[[], None]) -> None:
+
+class ObjectStore:
+    """Implements engine.ports.Store. ``on_change`` gets the keys that have something new to observe; ``fence`` is asked
+    before each write (engine.ports.Ports); ``on_gone`` gets key and uid of what is gone, also when another has its name."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        on_change: Callable[[Key], None],
+        fence: Callable[[], None],
+        on_gone: Callable[[Key, str], None] = _nobody,
+    ) -> None:
         self._cluster = cluster
         self._fence = fence
         self._on_change = on_change
+        self._on_gone = on_gone
         self._kept: dict[Key, _Kept] = {}
         self._by_target: defaultdict[Target, set[Key]] = defaultdict(set)
         self._writing: dict[Key, Mapping[str, Any] | None] = {}
-        self._gone: dict[Key, int] = {}
-        """Versions of deletions that a list which was begun before may not know of."""
+        self._gone: dict[str, tuple[int, Key]] = {}
+        """By uid: the version of a deletion, which a list or a write that was begun before may not know of."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -65,10 +81,10 @@ class ObjectStore:
             return False
         version = _version(raw)
         old = self._kept.get(key)
-        if old is not None and old.version >= version and old.age[-1] == raw["metadata"]["uid"]:
+        if (old is not None and old.version >= version) or self._is_gone(raw):
             return False
-        if version <= self._gone.get(key, -1):
-            return False
+        if old is not None and old.uid != raw["metadata"]["uid"]:
+            self._on_gone(key, old.uid)
         self._keep(key, raw, version)
         self._on_change(key)
         if old is None:
@@ -76,10 +92,15 @@ class ObjectStore:
         return True
 
     def deleted(self, raw: Mapping[str, Any]) -> None:
-        """The watch says so."""
-        key = key_of(raw)
-        self._gone[key] = _version(raw)
-        self.remove(key)
+        """The watch says so: of this object, not of a younger one that has its name."""
+        key, uid, version = key_of(raw), str(raw["metadata"]["uid"]), _version(raw)
+        self._gone[uid] = (version, key)
+        kept = self._kept.get(key)
+        if kept is not None and (kept.uid == uid or kept.version <= version):
+            self.remove(key)
+
+    def _is_gone(self, raw: Mapping[str, Any]) -> bool:
+        return _version(raw) <= self._gone.get(str(raw["metadata"]["uid"]), (-1, None))[0]
 
     def remove(self, key: Key) -> None:
         """The object is gone; others that wanted its environment may be next."""
@@ -87,6 +108,7 @@ class ObjectStore:
         if kept is None:
             return
         self._forget_target(key, kept.target)
+        self._on_gone(key, kept.uid)
         self._on_change(key)
         for other in self._by_target.get(kept.target, ()):
             self._on_change(other)
@@ -96,9 +118,14 @@ class ObjectStore:
         gone = [
             key for key, kept in self._kept.items() if key not in present and kept.version <= version and namespace in (None, key.namespace)
         ]
+        self._gone = {
+            uid: (at, key)
+            for uid, (at, key) in self._gone.items()
+            if at > version or namespace not in (None, key.namespace) or key in self._writing
+        }
         for key in gone:
+            self._gone[self._kept[key].uid] = (version, key)
             self.remove(key)
-        self._gone = {key: at for key, at in self._gone.items() if at > version or namespace not in (None, key.namespace)}
         return len(gone)
 
     def _tell_others(self, key: Key) -> None:
@@ -113,7 +140,8 @@ class ObjectStore:
         if old is not None and old.target != target:
             self._forget_target(key, old.target)
         self._by_target[target].add(key)
-        self._kept[key] = _Kept(version, json.dumps(_trimmed(raw), separators=(",", ":")).encode(), target, _age(raw))
+        text = json.dumps(_trimmed(raw), separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
+        self._kept[key] = _Kept(version, str(raw["metadata"]["uid"]), text, target, _age(raw))
 
     def _forget_target(self, key: Key, target: Target) -> None:
         self._by_target[target].discard(key)
@@ -166,7 +194,7 @@ class ObjectStore:
         key = Key(resource.namespace, resource.name)
         self._writing[key] = None
         try:
-            raw = await self._cluster.request(method, object_path(key, *more), **call)
+            raw = await self._cluster.request(method, object_path(key, *more), timeout=WRITE_TIMEOUT, **call)
         except ClusterError as error:
             if error.status not in (404, 409):
                 raise
@@ -180,6 +208,9 @@ class ObjectStore:
         return _resource(raw)
 
     def _accept(self, key: Key, raw: Mapping[str, Any]) -> None:
+        """Raises WriteConflictError when it was deleted before its answer came."""
+        if self._is_gone(raw):
+            raise WriteConflictError(str(key))
         if raw["metadata"].get("deletionTimestamp") and not raw["metadata"].get("finalizers"):
             self.remove(key)
         else:
@@ -192,12 +223,14 @@ class ObjectStore:
             self.put(told)
 
     async def _refresh(self, key: Key) -> None:
+        before = self._kept.get(key)
         try:
-            self.put(await self._cluster.request("GET", object_path(key)))
+            self.put(await self._cluster.request("GET", object_path(key), timeout=WRITE_TIMEOUT))
         except ClusterError as error:
             if error.status != 404:
                 raise
-            self.remove(key)
+            if self._kept.get(key) is before:  # else it was made again meanwhile
+                self.remove(key)
 
 
 def object_path(key: Key, *more: str) -> str:
@@ -224,9 +257,9 @@ def _version(raw: Mapping[str, Any]) -> int:
 
 
 def _trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    meta = {k: v for k, v in raw["metadata"].items() if k not in ("managedFields", "labels")}
-    if "annotations" in meta:
-        meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _LAST_APPLIED}
+    meta = {name: raw["metadata"][name] for name in _METADATA if name in raw["metadata"]}
+    annotations = raw["metadata"].get("annotations") or {}
+    meta["annotations"] = {name: str(value)[:LONGEST_ANNOTATION] for name, value in annotations.items() if name.startswith(_OURS)}
     return {"metadata": meta, "spec": raw.get("spec") or {}, "status": raw.get("status") or {}}
 
 

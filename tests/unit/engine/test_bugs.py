@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -75,7 +76,9 @@ class Memory:
 
     def refused(self, resource: Resource, key: ApiKey) -> None: ...
 
-    def accepted(self, key: ApiKey) -> None: ...
+    def accepted(self, resource: Resource, key: ApiKey) -> None: ...
+
+    def forget(self, uid: str) -> None: ...
 
     def emit(self, resource: Resource, told: Told) -> None: ...
 
@@ -101,6 +104,7 @@ def reconciler(memory: Memory, *, backoff: float = 300) -> Reconciler:
         events=memory,
         baseten=no_baseten,
         now=lambda: datetime.now(UTC),
+        monotonic=time.monotonic,
         luck=lambda: 0.5,
         fence=lambda: None,
     )
