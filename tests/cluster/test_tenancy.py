@@ -101,18 +101,23 @@ def test_no_reference_leads_to_another_namespace(blank: Cluster, teams: tuple[st
 def test_keys_stay_where_they_are(tenants: Stage) -> None:
     """The operator acts for both namespaces; a tenant gets neither the neighbour's key nor, unless allowed, the operator's."""
     ours, theirs = tenants.namespace, tenants.cluster.new_namespace()
-    tenants.run_operator(CHAINENV_NAMESPACES=f"{ours},{theirs}", CHAINENV_DEFAULT_KEY_NAMESPACES=ours)
+    granted = Case(tenants, "granted", namespace=theirs).with_chain()
+    tenants.run_operator(CHAINENV_NAMESPACES=f"{ours},{theirs}", CHAINENV_DEFAULT_KEY_NAMESPACES=f"{ours},{theirs}:{granted.chain}")
     reference = {"name": "baseten", "key": "api-key"}
     put(tenants, ours, secret("baseten", **{"api-key": tenants.keys["team"]}))
 
     borrows = Case(tenants, "borrows", namespace=theirs).with_chain().apply(apiKeySecretRef=reference)
+    granted.apply()
     without = Case(tenants, "without", namespace=theirs).with_chain().apply()
     allowed = Case(tenants, "allowed").with_chain().apply()
     own = Case(tenants, "own").with_chain().apply(apiKeySecretRef=reference)
     allowed.wait_settled()
+    granted.wait_settled()
     own.wait_settled()
     borrows.wait_condition("Stalled", "True", "SecretNotFound", f"Secret baseten is not in namespace {theirs}")
-    without.wait_condition("Stalled", "True", "NoAPIKey", f"namespace {theirs} may not use the operator's own key")
+    without.wait_condition(
+        "Stalled", "True", "NoAPIKey", f"namespace {theirs} may not use the operator's own key for chain {without.chain}"
+    )
     assert (borrows.calls(), without.calls()) == ([], [])
     tenants.cluster.clear(theirs)
 
