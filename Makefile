@@ -37,7 +37,7 @@ bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten mi
 	$(BIN)/python -m benchmarks $(WHAT)
 
 .PHONY: check
-check: $(STAMP) ## The static part: lint, format, types, import layers, generated and locked files
+check: $(STAMP) ## The static part: lint, format, types, import layers, generated and locked files, links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -46,6 +46,7 @@ check: $(STAMP) ## The static part: lint, format, types, import layers, generate
 	@test ! -e operator/__init__.py || { echo "operator/__init__.py would shadow Python's own operator: remove it" >&2; exit 1; }
 	$(BIN)/python requirements/check.py
 	$(BIN)/python deploy/generate.py --check
+	$(BIN)/pytest --quiet -p no:cacheprovider tests/unit/test_pages.py
 
 .PHONY: generate
 generate: $(STAMP) ## Write anew the CRD from the types, and what deploy/ makes of it
@@ -63,16 +64,16 @@ lock: $(STAMP) ## Take the newest allowed versions of all dependencies
 	$(COMPILE) requirements/dev.in requirements/build.in pyproject.toml operator/pyproject.toml \
 	  -c requirements/build.txt -c requirements/run.txt -o requirements/dev.txt
 	$(COMPILE) requirements/supply.in -o requirements/supply.txt
-	$(COMPILE) requirements/picture.in -o requirements/picture.txt
+	$(COMPILE) requirements/docs.in -o requirements/docs.txt
 
 .PHONY: tools
 tools: $(STAMP) ## Build helm, prometheus and the other tools that tests/cluster asks, once, into the user's cache
 	@$(BIN)/python -m chainenv_sandbox.gotools
 
-# What looks at the locked dependencies, and what draws: each in an environment of its own.
+# What looks at the locked dependencies, and what makes the site: each in an environment of its own.
 SUPPLY := build/supply
-PICTURE := build/picture
-$(SUPPLY)/.installed $(PICTURE)/.installed: build/%/.installed: requirements/%.txt $(STAMP)
+SITE := build/docs
+$(SUPPLY)/.installed $(SITE)/.installed: build/%/.installed: requirements/%.txt $(STAMP)
 	@$(BIN)/python -m venv --clear build/$*
 	@build/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
 	@touch $@
@@ -87,10 +88,10 @@ sbom: $(SUPPLY)/.installed ## Write dist/sbom.cdx.json: the operator's locked de
 audit: $(SUPPLY)/.installed ## Ask for known vulnerabilities in the operator's locked dependencies
 	$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/run.txt
 
-.PHONY: dashboard-picture
-dashboard-picture: $(PICTURE)/.installed ## Play a story of five minutes and draw what the dashboard shows of it, for the docs
-	$(BIN)/python deploy/grafana/record.py $(PICTURE)/story.json
-	$(PICTURE)/bin/python deploy/grafana/draw.py $(PICTURE)/story.json docs/images/dashboard.png
+.PHONY: docs
+docs: $(SITE)/.installed ## Build the site of docs/ into build/site/
+	$(BIN)/python docs/site_pages.py
+	$(SITE)/bin/zensical build --clean --strict
 
 # The time of the last commit: from the same sources comes the same wheel.
 .PHONY: wheel

@@ -54,9 +54,9 @@ def problems() -> Iterable[str]:
     yield from missing("dev.txt", [*operator, *sandbox, *build, *listed("dev.in")])
     for lock in ("run.txt", "build.txt"):
         yield from missing("dev.txt", [f"{name}=={version}" for name, version in pins(lock).items()])
-    for apart in ("supply", "picture"):
+    for apart in ("supply", "docs"):
         yield from missing(f"{apart}.txt", listed(f"{apart}.in"))
-    for lock in ("run.txt", "build.txt", "dev.txt", "supply.txt", "picture.txt"):
+    for lock in ("run.txt", "build.txt", "dev.txt", "supply.txt", "docs.txt"):
         if ELSEWHERE.search((HERE / lock).read_text(encoding="utf-8")):
             yield f"{lock} names a place that packages come from"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +10,9 @@ Json = dict[str, Any]
 
 WIDTH = 24
 PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
+THERE = 'resource_namespace=~"$resource_namespace"'
+"""Each series that names a resource, in the namespaces chosen for resources."""
+RUNBOOK = "https://git.example.com/platform/chainenv/blob/main/docs/troubleshooting.md"
 HERE = 'namespace=~"$namespace"'
 """Each series of a replica, in the namespaces chosen above the dashboard."""
 
@@ -69,6 +70,8 @@ class Panel:
     options: Json = field(default_factory=dict)
     stacked: bool = False
     colours: Colours = field(default_factory=dict)
+    links: tuple[tuple[str, str], ...] = ()
+    """Title and address."""
     limits: tuple[tuple[float | None, str], ...] = ((None, GREEN),)
 
 
@@ -122,12 +125,26 @@ RESOURCES = (
         legend="{{version}}",
         options={"textMode": "name", "graphMode": "none"},
     ),
+    Panel(
+        "Needs attention",
+        "Each condition that is not as it should be, with the resource; `kubectl describe chenv` has the message.",
+        (("max by (resource_namespace, resource, type, status, reason) (chainenv_resource_condition{{there}})", ""),),
+        "table",
+        width=24,
+        options={"cellHeight": "sm", "sortBy": [{"displayName": "resource", "desc": False}]},
+        links=(("What to do", RUNBOOK),),
+    ),
     Panel("Ready, by reason", "What the current deployments do.", by_reason("Ready"), stacked=True, colours=READY),
     Panel("Synced, by reason", "Whether Baseten holds what the specs say.", by_reason("Synced"), stacked=True, colours=SYNCED),
     Panel(
         "Chainlets, by status",
         "Of the current deployments (unless switched off).",
-        (("count by (status) (max by (resource_namespace, resource, chainlet, status) (chainenv_chainlet_status{here}))", "{{status}}"),),
+        (
+            (
+                "count by (status) (max by (resource_namespace, resource, chainlet, status) (chainenv_chainlet_status{{there}}))",
+                "{{status}}",
+            ),
+        ),
         stacked=True,
         colours=CHAINLETS,
     ),
@@ -139,7 +156,7 @@ RESOURCES = (
         (
             (
                 "sum by (resource_namespace, resource) "
-                "(max by (resource_namespace, resource, chainlet) (chainenv_chainlet_replicas{here}))",
+                "(max by (resource_namespace, resource, chainlet) (chainenv_chainlet_replicas{{there}}))",
                 "{{resource_namespace}}/{{resource}}",
             ),
         ),
@@ -242,19 +259,11 @@ def dashboard() -> Json:
         "timezone": "",
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
-        "templating": {"list": [_datasource(), _namespaces()]},
+        "templating": {"list": [_datasource(), _namespaces(), _resource_namespaces()]},
         "annotations": {"list": []},
-        "links": [],
+        "links": [{"title": "Troubleshooting", "type": "link", "url": RUNBOOK, "targetBlank": True, "icon": "doc"}],
         "panels": panels,
     }
-
-
-def mark() -> str:
-    """Stands in the picture of the docs: another one as soon as anything changes that is drawn there."""
-    drawn = ("type", "title", "gridPos", "fieldConfig", "options")
-    panels = dashboard()["panels"]
-    shown = [[panel.get(part) for part in drawn] + [target["expr"] for target in panel.get("targets", ())] for panel in panels]
-    return f"dashboard {hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]}"
 
 
 def _place(row: Iterable[Panel], y: int) -> tuple[list[Json], int]:
@@ -282,12 +291,22 @@ def _panel(panel: Panel, grid: Json) -> Json:
         "fieldConfig": {"defaults": _look(panel), "overrides": list(_overrides(panel.colours))},
         "options": panel.options,
         "targets": [
-            {"refId": chr(ord("A") + index), "datasource": PROMETHEUS, "expr": _chosen(expression), "legendFormat": legend or "__auto"}
+            {
+                "refId": chr(ord("A") + index),
+                "datasource": PROMETHEUS,
+                "expr": _chosen(expression),
+                "legendFormat": legend or "__auto",
+                **(AS_TABLE if panel.kind == "table" else {}),
+            }
             for index, (expression, legend) in enumerate(panel.queries)
         ],
+        **({"transformations": [WITHOUT_TIME]} if panel.kind == "table" else {}),
+        **({"links": [{"title": title, "url": url, "targetBlank": True} for title, url in panel.links]} if panel.links else {}),
     }
 
 
+AS_TABLE = {"format": "table", "instant": True}
+WITHOUT_TIME = {"id": "organize", "options": {"excludeByName": {"Time": True, "Value": True}}}
 STACKED = {"stacking": {"mode": "normal", "group": "A"}, "fillOpacity": 40, "lineInterpolation": "stepAfter"}
 
 
@@ -295,6 +314,8 @@ def _look(panel: Panel) -> Json:
     if panel.kind == "stat":
         steps = [{"color": colour, "value": value} for value, colour in panel.limits]
         return {"unit": panel.unit, "color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
+    if panel.kind == "table":
+        return {"custom": {"filterable": True}}
     return {"unit": panel.unit, "min": 0, "custom": {"showPoints": "never", **(STACKED if panel.stacked else {})}}
 
 
@@ -305,7 +326,8 @@ def _overrides(colours: Colours) -> Iterator[Json]:
 
 
 def _chosen(expression: str) -> str:
-    return expression.replace("{{here}}", "{here}").replace("{here}", f"{{{HERE}}}").replace("{inside}", HERE)
+    plain = expression.replace("{{here}}", "{here}").replace("{{there}}", "{there}")
+    return plain.replace("{there}", f"{{{HERE}, {THERE}}}").replace("{here}", f"{{{HERE}}}").replace("{inside}", HERE)
 
 
 def _datasource() -> Json:
@@ -313,14 +335,23 @@ def _datasource() -> Json:
 
 
 def _namespaces() -> Json:
-    query = "label_values(chainenv_build_info, namespace)"
+    return _choice("namespace", "Operator's namespace", "label_values(chainenv_build_info, namespace)")
+
+
+def _resource_namespaces() -> Json:
+    """Of the resources that have chainlets or need attention: both are metrics that name the resource."""
+    query = 'label_values({__name__=~"chainenv_chainlet_status|chainenv_resource_condition"}, resource_namespace)'
+    return _choice("resource_namespace", "Namespace", query)
+
+
+def _choice(name: str, label: str, query: str) -> Json:
     return {
-        "name": "namespace",
-        "label": "Operator's namespace",
+        "name": name,
+        "label": label,
         "type": "query",
         "datasource": PROMETHEUS,
         "definition": query,
-        "query": {"query": query, "refId": "namespace"},
+        "query": {"query": query, "refId": name},
         "refresh": 2,
         "includeAll": True,
         "allValue": ".*",

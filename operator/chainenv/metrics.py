@@ -36,6 +36,12 @@ resources_condition = Gauge(
     ["type", "status", "reason"],
     registry=REGISTRY,
 )
+resource_condition = Gauge(
+    "chainenv_resource_condition",
+    "1 for each condition of a ChainEnvironment that needs attention: Ready or Synced not True, Stalled.",
+    ["resource_namespace", "resource", "type", "status", "reason"],
+    registry=REGISTRY,
+)
 reconciles = Counter("chainenv_reconciles", "Runs of the reconcile function by outcome.", ["outcome"], registry=REGISTRY)
 drift_found = Counter("chainenv_drift_found", "Fields found different from the spec.", ["kind"], registry=REGISTRY)
 drift_corrected = Counter("chainenv_drift_corrected", "Corrections sent to Baseten.", ["kind"], registry=REGISTRY)

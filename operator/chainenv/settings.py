@@ -215,6 +215,13 @@ class Settings(BaseSettings):
     chainlet_metrics: Annotated[
         bool, Field(validation_alias="CHAINENV_CHAINLET_METRICS", description="a series for each chainlet of each resource in /metrics")
     ] = True
+    resource_metrics: Annotated[
+        bool,
+        Field(
+            validation_alias="CHAINENV_RESOURCE_METRICS",
+            description="a series for each resource whose conditions need attention in /metrics",
+        ),
+    ] = True
     probe_port: Annotated[
         Port, Field(validation_alias="CHAINENV_PROBE_PORT", description="port of /livez and /readyz; 0 picks a free one")
     ] = 8081

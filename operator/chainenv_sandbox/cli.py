@@ -73,7 +73,8 @@ def main() -> None:
 def up(kubeconfig: Path | None, write_kubeconfig: Path, no_baseten: bool, baseten_port: int, crds: Path | None, audit: bool) -> None:
     """Start everything and keep it running until Ctrl-C.
 
-    Prints the environment variables that point kubectl and chainenv at the sandbox.
+    Prints the environment variables that point kubectl and chainenv at the sandbox, the chains that Baseten has, a sample to apply,
+    and how to make things go wrong.
     """
     sandbox.run(
         sandbox.Options(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -22,6 +23,7 @@ from chainenv_sandbox.controlplane.progress import say
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CHECK_SECONDS = 0.5
 SIMULATOR_KEY = "sandbox-key"
+SAMPLE = "deploy/samples/staging.yaml"
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,50 @@ def _announce(variables: dict[str, str], plane: ControlPlane | None) -> None:
         click.echo(f"export {name}={shlex.quote(value)}")
     if plane and plane.audit_log:
         click.echo(f"# audit log: {plane.audit_log}")
-    click.echo("# In another terminal, with the lines above:")
-    click.echo("#   chainenv run                     the operator, against this sandbox")
-    click.echo("#   kubectl get chainenvironments -A")
-    click.echo("# Ctrl-C stops everything.")
+    for line in [*_first_steps(), *(_with_baseten() if "BASETEN_BASE_URL" in variables else ()), "Ctrl-C stops everything."]:
+        click.echo(f"# {line}".rstrip())
+
+
+def _first_steps() -> Iterator[str]:
+    yield "In another terminal, with the lines above:"
+    yield "  chainenv run --poll-seconds=5    the operator, against this sandbox"
+    if checkout():
+        yield f"  kubectl apply -f {SAMPLE}"
+    yield "  kubectl get chainenvironments -A --watch"
+
+
+def _with_baseten() -> Iterator[str]:
+    """What is there, and what can be done to it. Each line that begins with curl can be typed as it stands."""
+    from chainenv_sandbox.baseten.simulation import DEFAULT_CHAINS
+
+    yield ""
+    for chain in DEFAULT_CHAINS:
+        yield f"Chain {chain.id} has the chainlets {', '.join(chain.chainlets)}; its environment production serves."
+    yield "A second one:"
+    yield _control("POST", "chains", '{"id": "efgh5678", "chainlets": ["Embed", "Rank"]}')
+    yield ""
+    chain = DEFAULT_CHAINS[0]
+    yield "Make things go wrong:"
+    for text, method, path, body in _troubles(chain.id, chain.chainlets[0]):
+        yield f"{text}:"
+        yield _control(method, path, body)
+    yield ""
+    yield "Every call that the operator made:"
+    yield '  curl -fsS "$BASETEN_BASE_URL/_control/journal"'
+
+
+def _troubles(chain: str, chainlet: str) -> Iterator[tuple[str, str, str, str]]:
+    drift = json.dumps({"autoscaling": {chainlet: {"max_replica": 9}}})
+    yield "drift, as if somebody changed a setting", "PATCH", f"chains/{chain}/environments/production", drift
+    yield "the next deployment fails", "POST", f"chains/{chain}/failures", '{"status": "BUILD_FAILED"}'
+    yield "Baseten answers 503 to the next 20 calls", "POST", "faults", '{"kind": "answer", "status": 503, "times": 20}'
+    yield "the answer to the next change is lost", "POST", "faults", '{"kind": "reset", "point": "after_effect", "method": "PATCH"}'
+    yield "at most 2 requests a second", "PATCH", "options", '{"rate_limit": 2}'
+    yield "the key is revoked", "DELETE", "keys/default", ""
+    yield "no fault any more", "DELETE", "faults", ""
+    yield "all as in the beginning, the key too", "POST", "reset", ""
+
+
+def _control(method: str, path: str, body: str) -> str:
+    data = f" -d '{body}'" if body else ""
+    return f'  curl -fsS -X {method} "$BASETEN_BASE_URL/_control/{path}"{data}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,8 +20,24 @@ from .shop import CHART, DEPLOY, HOME, ROOT, VALUES, Helm, as_list, environment,
 pytestmark = pytest.mark.xdist_group("cluster")
 
 KEY = {"existingSecret": "baseten", "key": "token"}
+RELABELED = {
+    "namespace": "chains-production",
+    "relabelings": [{"targetLabel": "cluster", "replacement": "here"}],
+    "metricRelabelings": [{"action": "labeldrop", "regex": "pod"}],
+}
 EVERYTHING: dict[str, Any] = {
-    "replicas": 3,
+    "global": {"imagePullSecrets": ["shared"], "storageClass": "of another chart"},
+    "replicaCount": 3,
+    "revisionHistoryLimit": 2,
+    "deploymentAnnotations": {"example.com/reload": "true"},
+    "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
+    "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["api.baseten.co"]}],
+    "extraArgs": ["--log-level=debug"],
+    "extraEnvFrom": [{"configMapRef": {"name": "proxy"}}],
+    "extraObjects": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more", "namespace": HOME}},
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: as-text, namespace: '{{ .Release.Namespace }}'}",
+    ],
     "image": {"repository": "registry.example.com/team/chainenv", "digest": f"sha256:{'0a' * 32}", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
     "apiKey": {**KEY, "optional": True, "namespaces": ["chains-staging", "chains-production:abcd1234"]},
@@ -37,6 +54,7 @@ EVERYTHING: dict[str, Any] = {
         "logFormat": "json",
         "logLevel": "debug",
         "chainletMetrics": False,
+        "resourceMetrics": False,
     },
     "crds": {"annotations": {"example.com/owner": "platform"}},
     "serviceAccount": {"name": "custom", "annotations": {"example.com/role": "x"}},
@@ -61,8 +79,17 @@ EVERYTHING: dict[str, Any] = {
     },
     "metrics": {
         "service": {"annotations": {"prometheus.io/scrape": "true"}},
-        "serviceMonitor": {"enabled": True, "interval": "15s", "scrapeTimeout": "10s", "labels": {"release": "prometheus"}},
-        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "serviceMonitor": {"enabled": True, "interval": "15s", "scrapeTimeout": "10s", "labels": {"release": "prometheus"}, **RELABELED},
+        "prometheusRule": {
+            "enabled": True,
+            "namespace": "chains-staging",
+            "additionalLabels": {"release": "prometheus"},
+            "disabled": ["ChainenvQueueLate"],
+            "additionalRules": [{"alert": "Mine", "expr": "chainenv_resources > 100", "labels": {"severity": "info"}}],
+            "severities": {"ChainenvNoLeader": "warning"},
+            "criticalNamespaces": "prod-.*",
+            "runbookURL": "https://wiki.example.com/chainenv",
+        },
         "dashboard": {"enabled": True, "annotations": {"grafana_folder": "Baseten"}},
     },
 }
@@ -71,7 +98,7 @@ MATRIX: dict[str, dict[str, Any]] = {
     "everything": EVERYTHING,
     **{path.stem: yaml.safe_load(path.read_text()) for path in sorted(VALUES.glob("*.yaml"))},
     "nothing but the Deployment": {
-        "crds": {"install": False},
+        "crds": {"enabled": False},
         "rbac": {"create": False, "aggregate": False},
         "serviceAccount": {"create": False, "name": "default"},
         "metrics": {"service": {"enabled": False}},
@@ -80,6 +107,7 @@ MATRIX: dict[str, dict[str, Any]] = {
     "a key for all": {"apiKey": {**KEY, "namespaces": ["*"]}},
     "other names": {"fullnameOverride": "envs", "nameOverride": "chains"},
     "a CRD that goes with the release": {"crds": {"keep": False}},
+    "some that stay": {"podDisruptionBudget": {"enabled": True, "minAvailable": "50%"}},
 }
 
 
@@ -116,7 +144,7 @@ def test_lint(helm: Helm, values: list[str]) -> None:
 MISTAKES = {
     "a typing mistake": ({"replicaz": 2}, ["replicaz", "not allowed"]),
     "a typing mistake inside": ({"metrics": {"serviceMonitor": {"enable": True}}}, ["/metrics/serviceMonitor", "enable", "not allowed"]),
-    "text for a number": ({"replicas": "two"}, ["/replicas", "want integer"]),
+    "text for a number": ({"replicaCount": "two"}, ["/replicaCount", "want integer"]),
     "a key in the values": ({"apiKey": {"value": "secret"}}, ["/apiKey", "value", "not allowed"]),
     "a key in the environment": ({"extraEnv": [{"name": "BASETEN_API_KEY", "value": "secret"}]}, ["/extraEnv/0/name"]),
     "an unknown setting": ({"settings": {"poll": 3}}, ["/settings", "poll", "not allowed"]),
@@ -125,12 +153,16 @@ MISTAKES = {
     "http for Baseten": ({"baseten": {"url": "http://api.baseten.co"}}, ["/baseten/url", "https://"]),
     "not a namespace": ({"namespaces": ["Team_A"]}, ["/namespaces/0", "does not match pattern"]),
     "a namespace twice": ({"namespaces": ["a", "a"]}, ["/namespaces", "equal"]),
-    "two that act": ({"replicas": 2, "leaderElection": {"enabled": False}}, ["set leaderElection.enabled"]),
+    "two that act": ({"replicaCount": 2, "leaderElection": {"enabled": False}}, ["set leaderElection.enabled"]),
     "a monitor without a Service": (
         {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
         ["needs metrics.service.enabled"],
     ),
     "users of a key that is not there": ({"apiKey": {"namespaces": ["a"]}}, ["name its Secret in apiKey.existingSecret"]),
+    "an alert that does not exist": (
+        {"metrics": {"prometheusRule": {"disabled": {"ChainenvLate": True}}}},
+        ["ChainenvLate", "does not exist", "ChainenvQueueLate"],
+    ),
     "a key for nobody knows whom": ({"apiKey": KEY}, ["apiKey.existingSecret needs apiKey.namespaces", "namespace:chainID"]),
     "a user of the key that is no namespace": (
         {"apiKey": {**KEY, "namespaces": ["Team_A"]}},
@@ -149,19 +181,137 @@ def test_a_mistake_is_refused_with_where_and_what(helm: Helm, mistake: str) -> N
     assert "secret" not in done.stderr.replace("existingSecret", "").replace("Secret", "")
 
 
-def test_all_values_have_a_type_and_no_other_is_allowed() -> None:
+RENAMED: dict[str, str] = yaml.safe_load((CHART / "files" / "renamed.yaml").read_text())
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_name_is_refused_with_the_new_one(helm: Helm, old: str) -> None:
+    value: Any = 1
+    for name in reversed(old.split(".")):
+        value = {name: value}
+    done = helm("template", "x", str(CHART), "--values=-", input=json.dumps(value), check=False)
+    assert done.returncode
+    assert f"{old} is called {RENAMED[old]} now" in done.stderr
+    assert "--reset-then-reuse-values" in done.stderr
+
+
+def test_the_schema_has_each_value_and_no_other() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
 
-    def compare(values: dict[str, Any], within: dict[str, Any], where: str) -> None:
-        if "properties" not in within or where.endswith(("resources.", "extraEnv.")):
-            return
-        assert within["additionalProperties"] is False, where
-        assert within["properties"].keys() - {"global"} == values.keys(), where
-        for name, value in values.items():
-            if isinstance(value, dict):
-                compare(value, within["properties"][name], f"{where}{name}.")
+    def names(within: dict[str, Any], where: str = "") -> set[str]:
+        if "properties" not in within or where == "resources.":
+            return {where.removesuffix(".")}
+        if where != "global.":
+            assert within["additionalProperties"] is False, where
+        return {found for name, more in within["properties"].items() for found in names(more, f"{where}{name}.")}
 
-    compare(yaml.safe_load((CHART / "values.yaml").read_text()), schema, "")
+    def written(values: dict[str, Any], where: str = "") -> set[str]:
+        found: set[str] = set()
+        for name, value in values.items():
+            full = f"{where}{name}"
+            deeper = isinstance(value, dict) and value and any(each.startswith(f"{full}.") for each in known)
+            found |= written(value, f"{full}.") if deeper else {full}
+        return found
+
+    known = names(schema)
+    assert known - set(RENAMED) == written(yaml.safe_load((CHART / "values.yaml").read_text()))
+
+
+IMAGES = {
+    "ghcr.io/team/chainenv": "mirror.example.com:5000/team/chainenv:0.1.0",
+    "localhost/chainenv": "mirror.example.com:5000/chainenv:0.1.0",
+    "team/chainenv": "mirror.example.com:5000/team/chainenv:0.1.0",
+    "registry:5000/chainenv": "mirror.example.com:5000/chainenv:0.1.0",
+}
+
+
+@pytest.mark.parametrize("repository", IMAGES)
+def test_a_registry_for_all_stands_in_place_of_the_images_own(helm: Helm, repository: str) -> None:
+    values = {"global": {"imageRegistry": "mirror.example.com:5000/"}, "image": {"repository": repository}}
+    assert pod(helm.with_values(values))["containers"][0]["image"] == IMAGES[repository].replace("0.1.0", __version__)
+
+
+def pod(things: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = one(things, "Deployment")["spec"]["template"]["spec"]
+    return found
+
+
+def test_the_pod_is_as_the_values_say(helm: Helm) -> None:
+    things = helm.with_values(EVERYTHING)
+    deployment, [container] = one(things, "Deployment"), pod(things)["containers"]
+    assert (deployment["spec"]["replicas"], deployment["spec"]["revisionHistoryLimit"]) == (3, 2)
+    assert deployment["metadata"]["annotations"]["example.com/reload"] == "true"
+    assert "example.com/reload" not in deployment["spec"]["template"]["metadata"]["annotations"]
+    assert container["args"] == ["run", "--log-level=debug"]
+    assert container["envFrom"] == EVERYTHING["extraEnvFrom"]
+    assert pod(things)["imagePullSecrets"] == [{"name": "registry"}, {"name": "shared"}]
+    assert pod(things)["dnsConfig"] == EVERYTHING["dnsConfig"]
+    assert pod(things)["hostAliases"] == EVERYTHING["hostAliases"]
+    assert {each["metadata"]["name"] for each in things if each["kind"] == "ConfigMap"} >= {"chainenv-operator-more", "as-text"}
+    assert "revisionHistoryLimit" not in one(helm.with_values({}), "Deployment")["spec"]
+
+
+@pytest.mark.parametrize(
+    ("values", "spec"),
+    [({}, {"maxUnavailable": 1}), ({"minAvailable": 0}, {"minAvailable": 0}), ({"minAvailable": "50%"}, {"minAvailable": "50%"})],
+)
+def test_a_budget_says_how_many_may_be_away_or_must_stay(helm: Helm, values: dict[str, Any], spec: dict[str, Any]) -> None:
+    found = one(helm.with_values({"podDisruptionBudget": {"enabled": True, **values}}), "PodDisruptionBudget")["spec"]
+    assert {name: value for name, value in found.items() if name != "selector"} == spec
+
+
+def alerts(things: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    [group] = one(things, "PrometheusRule")["spec"]["groups"]
+    return {rule["alert"]: rule for rule in group["rules"]}
+
+
+def test_alerts_are_chosen_and_their_severity_too(helm: Helm) -> None:
+    things = helm.with_values(EVERYTHING)
+    shipped = {rule["alert"]: rule for rule in yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())["groups"][0]["rules"]}
+    found = alerts(things)
+    assert found.keys() == shipped.keys() - {"ChainenvQueueLate"} | {"Mine"}
+    assert found["ChainenvNoLeader"]["labels"]["severity"] == "warning"
+    assert {name: rule["expr"] for name, rule in found.items() if name in shipped} == {
+        name: shipped[name]["expr"] for name in found if name in shipped
+    }
+    assert one(things, "PrometheusRule")["metadata"]["namespace"] == "chains-staging"
+    assert one(things, "PrometheusRule")["metadata"]["labels"]["release"] == "prometheus"
+    monitor = one(things, "ServiceMonitor")
+    assert monitor["metadata"]["namespace"] == "chains-production"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": [HOME]}
+    [endpoint] = monitor["spec"]["endpoints"]
+    assert (endpoint["relabelings"], endpoint["metricRelabelings"]) == (RELABELED["relabelings"], RELABELED["metricRelabelings"])
+    as_map = {"metrics": {"prometheusRule": {"enabled": True, "disabled": {"ChainenvQueueLate": True, "ChainenvNoLeader": False}}}}
+    assert alerts(helm.with_values(as_map)).keys() == shipped.keys() - {"ChainenvQueueLate"}
+
+
+def test_an_alert_is_critical_where_the_values_say_so(helm: Helm) -> None:
+    found = alerts(helm.with_values(EVERYTHING))
+    template = '{{ if match "^(?:prod-.*)$" $labels.resource_namespace }}critical{{ else }}warning{{ end }}'
+    assert found["ChainenvStalled"]["labels"]["severity"] == template
+    assert found["ChainenvBasetenUnreachable"]["labels"]["severity"] == "critical"
+    assert found["ChainenvStalled"]["annotations"]["runbook_url"] == "https://wiki.example.com/chainenv#stalled"
+    assert (
+        alerts(helm.with_values({"metrics": {"prometheusRule": {"enabled": True}}}))["ChainenvStalled"]["labels"]["severity"] == "warning"
+    )
+
+
+def notes(helm: Helm, *values: str) -> str:
+    return helm("install", "x", str(CHART), "--dry-run=client", f"--namespace={HOME}", *values).stdout.partition("NOTES:")[2]
+
+
+def test_the_notes_lead_to_the_first_environment(blank: Cluster, helm_at: Callable[[Cluster | None], Helm]) -> None:
+    helm = helm_at(blank)
+    said = notes(helm, "--set=apiKey.existingSecret=baseten", "--set=apiKey.namespaces={team-a}")
+    assert "WARNING: the image chainenv-operator:" in said
+    assert f"kubectl --namespace {HOME} rollout status deployment/x-chainenv-operator" in said
+    assert f"kubectl --namespace {HOME} create secret generic baseten --from-file=api-key=api-key" in said
+    assert "who may: team-a" in said
+    assert "--for=condition=Synced" in said
+    assert "Documentation: https://" in said
+    said = notes(helm, "--set=image.repository=registry.example.com/chainenv-operator")
+    assert "WARNING" not in said
+    assert "spec: {chainID: abcd1234, apiKeySecretRef: {name: baseten, key: api-key}}" in said
 
 
 def test_every_setting_reaches_the_operator(helm: Helm) -> None:

@@ -66,7 +66,7 @@ def test_the_whole_life(fresh: Cluster, helm_at: Callable[[Cluster | None], Helm
     before = fresh.resource(namespace, "staging")
 
     # The new chart brings the new CRD.
-    helm("upgrade", where, "chainenv-operator", str(CHART), "--set=replicas=2")
+    helm("upgrade", where, "chainenv-operator", str(CHART), "--set=replicaCount=2")
     assert "scaleDownPreviousDeployment" in _spec(crd(fresh))
     assert (release(helm)["chart"], release(helm)["status"]) == ("chainenv-operator-0.1.0", "deployed")
     assert fresh.get(f"/apis/apps/v1/namespaces/{HOME}/deployments/chainenv-operator")["spec"]["replicas"] == 2
@@ -101,9 +101,9 @@ def test_a_crd_that_kubectl_brought(fresh: Cluster, helm_at: Callable[[Cluster |
     fresh.kubectl("apply", "--server-side", "-f", str(CRDS))
     install = ("install", "--namespace=second", "--create-namespace", "second", str(CHART))
     assert OWNED in helm(*install, check=False).stderr
-    helm(*install, "--set=crds.install=false")
+    helm(*install, "--set=crds.enabled=false")
     assert "annotations" not in crd(fresh)["metadata"]
-    helm("upgrade", "--namespace=second", "second", str(CHART), "--set=crds.install=true", "--take-ownership")
+    helm("upgrade", "--namespace=second", "second", str(CHART), "--set=crds.enabled=true", "--take-ownership")
     assert crd(fresh)["metadata"]["annotations"]["meta.helm.sh/release-name"] == "second"
 
 
@@ -112,7 +112,7 @@ def test_roles_in_its_namespaces_are_enough(
 ) -> None:
     """Watching one namespace, with leader election, and no right anywhere else: as the chart installs it."""
     stage, helm = Stage(fresh, simulator, tmp_path, KEYS), helm_at(fresh)
-    flags = (f"--namespace={HOME}", "--set=crds.install=false", f"--set=namespaces={{{stage.namespace}}}", "--set=rbac.aggregate=false")
+    flags = (f"--namespace={HOME}", "--set=crds.enabled=false", f"--set=namespaces={{{stage.namespace}}}", "--set=rbac.aggregate=false")
     fresh.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
     fresh.kubectl("wait", ESTABLISHED, f"crd/{CRD}", "--timeout=60s")
     helm("install", "--create-namespace", *flags, "chainenv-operator", str(CHART))

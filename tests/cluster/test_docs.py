@@ -19,13 +19,15 @@ from .shop import CHART, ROOT, Helm, aggregate, as_list, commands, stub_crds
 
 pytestmark = pytest.mark.xdist_group("docs")
 
-PAGES = [ROOT / "docs" / name for name in ("install.md", "gitops.md", "monitoring.md", "security.md")]
+PAGES = [ROOT / "docs" / name for name in ("install.md", "gitops.md", "monitoring.md", "security.md", "troubleshooting.md")]
 CRD_GOES_SECONDS = 240.0
 """The API server looks for resources that are left for a minute before it tries again."""
 BY_HAND = {
     "make sbom": "asks the package index; run by hand",
     "make audit": "asks the vulnerability service; run by hand",
     "make wheel": "test_supply.py builds it",
+    "kubectl logs --namespace chainenv-system deployment/chainenv-operator --tail=50": "no pod runs here",
+    "kubectl get lease --namespace chainenv-system chainenv-operator": "no operator runs here",
     "kubectl wait --namespace default --for=condition=Ready chenv/staging --timeout=30m": "no operator runs here; see tests/integration",
 }
 
@@ -54,9 +56,12 @@ def before_the_page(page: Path, cluster: Cluster, helm: Helm) -> None:
     cluster.kubectl("delete", kinds, ours, namespace="chainenv-system")
     cluster.kubectl("delete", "clusterrole,clusterrolebinding,crd", ours, "--wait=false")
     wait_until("the CRD has gone", lambda: not cluster.kubectl("get", "crd", ours, "--output=name").stdout, timeout=CRD_GOES_SECONDS)
-    if page.name in ("gitops.md", "security.md"):
+    if page.name in ("gitops.md", "security.md", "troubleshooting.md"):
         helm("install", "--namespace=chainenv-system", "--create-namespace", "chainenv-operator", str(CHART))
         aggregate(cluster)
+    if page.name == "troubleshooting.md":
+        wait_until("the kind is served", lambda: cluster.kubectl("get", "chenv", check=False).returncode == 0)
+        cluster.kubectl("apply", "--namespace=default", "-f", str(ROOT / "deploy" / "samples" / "staging.yaml"))
 
 
 @pytest.mark.parametrize("page", [*PAGES, CHART / "README.md"], ids=lambda page: page.name)

@@ -15,6 +15,7 @@ from chainenv.core.reasons import Reason
 from chainenv.metrics import REGISTRY
 from chainenv_sandbox.gotools import ensure_tool
 
+from ..unit.pages import anchors
 from .shop import DEPLOY, Json, dashboard_queries, run
 
 pytestmark = pytest.mark.xdist_group("tools")
@@ -87,8 +88,24 @@ def test_the_alerts_are_the_same_for_the_prometheus_operator() -> None:
     assert rule["spec"] == yaml.safe_load(ALERTS.read_text())
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_leads_to_its_part_of_the_runbook(rule: Json) -> None:
+    page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+    assert page.endswith("/docs/troubleshooting.md")
+    assert anchor in anchors(DEPLOY.parent / "docs" / "troubleshooting.md")
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if "chainenv_resource_condition" in rule["expr"]], ids=lambda rule: rule["alert"])
+def test_an_alert_about_a_resource_names_it_and_wakes_nobody(rule: Json) -> None:
+    assert {"resource_namespace", "resource"} <= set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["description"]))
+    assert rule["labels"]["severity"] == "warning"
+
+
 def test_the_dashboards_queries_are_well_formed(tmp_path: Path) -> None:
-    filled = {name: text.replace("$__rate_interval", "5m").replace("$namespace", ".*") for name, text in QUERIES.items()}
+    filled = {
+        name: text.replace("$__rate_interval", "5m").replace("$namespace", ".*").replace("$resource_namespace", ".*")
+        for name, text in QUERIES.items()
+    }
     rules = [{"record": f"chainenv:query_{number}", "expr": text} for number, text in enumerate(filled.values())]
     file = tmp_path / "queries.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
@@ -105,7 +122,7 @@ def test_the_dashboard_is_whole() -> None:
         assert place["x"] + place["w"] <= 24
         taken |= cells
     assert all(panel["description"] and panel["targets"] for panel in panels if panel["type"] != "row")
-    assert {each["name"] for each in DASHBOARD["templating"]["list"]} == {"datasource", "namespace"}
+    assert {each["name"] for each in DASHBOARD["templating"]["list"]} == {"datasource", "namespace", "resource_namespace"}
 
 
 @pytest.mark.parametrize("condition", ["Ready", "Synced"])

@@ -76,7 +76,7 @@ def corrected(case: Case) -> None:
 
 def asked(expression: str) -> str:
     """As Grafana asks when all namespaces are chosen; the interval takes in the whole story."""
-    return expression.replace("$namespace", ".*").replace("$__rate_interval", "2m")
+    return expression.replace("$namespace", ".*").replace("$resource_namespace", ".*").replace("$__rate_interval", "2m")
 
 
 def numbers(answer: Answer) -> list[float]:

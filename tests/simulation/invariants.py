@@ -18,6 +18,7 @@ STALE_SPEC = 420.0
 """A lost watch event is made good by the next list (300 s)."""
 MOST_READS, MOST_WRITES, MOST_KUBE_WRITES = 600, 60, 600
 MOST_JOURNAL = 12
+MOST_BYTES = 500 * 1024
 
 
 class Violation(Exception):  # noqa: N818 - it is a finding, not a failure of the simulation
@@ -46,6 +47,7 @@ class Invariants:
         self.reads: dict[str, Json | None] = {}
         self.hours: defaultdict[tuple[int, str], int] = defaultdict(int)
         self.warned: set[str] = set()
+        self.held: set[str] = set()
         self.begun: dict[str, float] = {}
         self.rollouts: list[tuple[Sent, str, int]] = []
         self.lost = 0
@@ -64,8 +66,11 @@ class Invariants:
     def changed(self, kind: str, raw: Raw) -> None:
         spec, uid = raw["spec"], raw["metadata"]["uid"]
         if kind == "DELETED":
-            self._deleted(raw)
+            if uid in self.held:  # without a finalizer the API server asks nobody
+                self._deleted(raw)
             return
+        if raw["metadata"].get("finalizers"):
+            self.held.add(uid)
         last = next((s for _, u, s in reversed(self.specs) if u == uid), None)
         if last == spec:
             return
@@ -167,8 +172,8 @@ class Invariants:
             self.wiped = False
         if len(status.get("operations", ())) > MOST_JOURNAL:
             self.broken("bounded journal", f"{len(status['operations'])} entries")
-        size = len(json.dumps(status))
-        if size > 500_000:
+        size = len(json.dumps(status, separators=(",", ":")))
+        if size > MOST_BYTES:
             self.broken("bounded status", f"{size} bytes")
         conditions = {c["type"]: c for c in status.get("conditions", ())}
         before = {c["type"]: c for c in old["status"].get("conditions", ())}
@@ -268,7 +273,7 @@ class Invariants:
         there = {c["chainlet_name"] for c in (shown or {}).get("chainlet_settings", ())}
         target = self._baseten.deployments.get(spec.get("deploymentID") or "")
         return {
-            "NotConverging": differs(spec, shown, self._promoted(spec)) is not None,
+            "NotConverging": differs(spec, shown, environment is not None and spec.get("deploymentID") in (None, *environment.promoted)) is not None,
             "RolloutFailed": off or candidate_off,
             "Unconfirmed": hidden,
             "Drifted": observed and differs(spec, shown, False) is not None,

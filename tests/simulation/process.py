@@ -8,7 +8,7 @@ from dataclasses import fields
 from random import Random
 from typing import Any
 
-from chainenv.api import ApiKey, Baseten
+from chainenv.api import ApiKey, Baseten, Endpoint
 from chainenv.core.schedule import Intervals, needs_attention, was_asked_for
 from chainenv.core.world import Timing
 from chainenv.engine.ports import Key, NotLeadingError, Ports
@@ -34,7 +34,7 @@ class _Queue(Queue):
         while not self._stopping:
             self._wake.clear()
             wait = self._start_due()
-            timer = loop.call_later(wait, self._wake.set) if self._heap else None
+            timer = loop.call_later(wait, self._wake.set) if self._later else None
             await self._wake.wait()
             if timer is not None:
                 timer.cancel()
@@ -50,6 +50,7 @@ class Process:
         self.leading = True
         self.crash_in: int | None = None
         self.runs = 0
+        self.failed: BaseException | None = None
         self.reads: dict[tuple[str, str], list[Any]] = {}
         self.started = network.loop.now
         self._network = network
@@ -57,8 +58,8 @@ class Process:
         self._told = told
         cluster: Any = Cluster(network, name, self._point)
         transport: Any = Transport(network, name, self._point)
-        self.store = ObjectStore(cluster, self._changed, self.fence)
-        keys = SecretKeys(cluster, ApiKey(own_key), KeyGrants.parse("*"))
+        keys = SecretKeys(cluster, ApiKey(own_key), KeyGrants.parse("*"), lambda: 1_000.0 + network.loop.now)
+        self.store = ObjectStore(cluster, self._changed, self.fence, lambda _, uid: keys.forget(uid))
         self.reconciler = Reconciler(self._ports(keys, transport), Intervals(), Timing())
         self.queue = _Queue(self._handle, workers=100)
         self._lister = Lister(cluster, self.store, ())
@@ -72,7 +73,7 @@ class Process:
             "store": self.store,
             "keys": keys,
             "events": self,
-            "baseten": lambda key: Baseten(transport, key, lambda _: self.fence()),
+            "baseten": lambda key: Baseten(transport, key, self._departing),
             "now": lambda: wall(loop.now, self.skew),
             "monotonic": lambda: 1_000.0 + loop.now,
             "luck": self._rng.random,
@@ -87,6 +88,10 @@ class Process:
     def fence(self) -> None:
         if not (self.leading and self.alive):
             raise NotLeadingError
+
+    def _departing(self, endpoint: Endpoint) -> None:
+        if endpoint.writes:
+            self.fence()
 
     def _changed(self, key: Key) -> None:
         if self._listed:
@@ -129,6 +134,7 @@ class Process:
     def end(self) -> None:
         """At once: what is on the wire stays there, what is in memory is gone."""
         self.alive = self.leading = self.watcher.open = False
+        self.failed = self._task.exception() if self._task.done() and not self._task.cancelled() else None
         self._task.cancel()
         self.queue.stop()
         self.queue.cancel_running()

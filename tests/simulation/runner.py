@@ -133,6 +133,8 @@ class Simulation:
         await self._over
         for process in self.processes:
             process.end()
+            if process.failed is not None:
+                raise process.failed
 
     def _prepare(self) -> None:
         dev = self.baseten.add_environment("dev", deployed=False)

@@ -253,6 +253,10 @@ class Cluster:
             self._point("written")
         return answer
 
+    async def request_bytes(self, method: str, path_: str, **call: Any) -> bytes:
+        """Raises ClusterError."""
+        return json.dumps(await self.request(method, path_, **call)).encode()
+
 
 def _brief(sent: Sent) -> str:
     text = json.dumps(sent.body, separators=(",", ":"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .. import metrics
 from ..core.actions import Correction, Severity
 from ..core.status import TRANSIENT, Report
@@ -14,10 +16,12 @@ _OUTCOMES = ("settled", "waiting", "acted", "stalled", "transient")
 
 
 class Measures:
-    """Implements engine.ports.Measure. ``chainlets``: also a series for each chainlet of each resource."""
+    """Implements engine.ports.Measure. ``chainlets``: also a series for each chainlet of each resource; ``resources``: for each
+    condition of a resource that needs attention. A settled resource has none of the latter, so their number stays small."""
 
-    def __init__(self, *, chainlets: bool) -> None:
+    def __init__(self, *, chainlets: bool, resources: bool = True) -> None:
         self._with_chainlets = chainlets
+        self._with_resources = resources
         self._conditions: dict[Key, tuple[Labels, ...]] = {}
         self._counts: dict[Labels, int] = {}
         self._chainlets: dict[Key, dict[Labels, int]] = {}
@@ -53,6 +57,15 @@ class Measures:
         for labels in set(before) ^ set(now):
             self._counts[labels] = self._counts.get(labels, 0) + (1 if labels in now else -1)
             metrics.resources_condition.labels(*labels).set(self._counts[labels])
+        if self._with_resources:
+            self._name(key, _bad(before), _bad(now))
+
+    @staticmethod
+    def _name(key: Key, before: set[Labels], now: set[Labels]) -> None:
+        for labels in before - now:
+            metrics.resource_condition.remove(key.namespace, key.name, *labels)
+        for labels in now - before:
+            metrics.resource_condition.labels(key.namespace, key.name, *labels).set(1)
 
     def _show_chainlets(self, key: Key, status: ChainEnvironmentStatus | None) -> None:
         current = status.current_deployment if status else None
@@ -68,6 +81,11 @@ class Measures:
             metrics.chainlet_replicas.labels(*labels[:3]).set(replicas)
         if now:
             self._chainlets[key] = now
+
+
+def _bad(conditions: Iterable[Labels]) -> set[Labels]:
+    """Those that somebody may have to look into."""
+    return {each for each in conditions if each[0] == "Stalled" or (each[0] in ("Ready", "Synced") and each[1] != "True")}
 
 
 def _kind(path: str) -> str:

@@ -101,3 +101,29 @@ def test_the_series_of_a_chainlet_go_with_it() -> None:
 def test_switched_off_there_is_no_series_of_a_chainlet() -> None:
     run(Measures(chainlets=False), ONE, serving(replicas=3))
     assert chainlet("ACTIVE") == (None, None)
+
+
+def attention(name: str) -> set[tuple[str, str, str]]:
+    """Type, status and reason of each series of this resource."""
+    [family] = [each for each in REGISTRY.collect() if each.name == "chainenv_resource_condition"]
+    shown = [sample.labels for sample in family.samples if sample.labels["resource"] == name and sample.value == 1]
+    return {(labels["type"], labels["status"], labels["reason"]) for labels in shown}
+
+
+def test_a_resource_is_named_while_it_needs_attention() -> None:
+    measures = Measures(chainlets=False)
+    run(measures, ONE, serving())
+    assert {each for each in attention("one") if each[0] in ("Ready", "Stalled")} == set()
+    run(measures, ONE, serving("DEPLOY_FAILED"))
+    assert {("Ready", "False", "DeploymentFailed"), ("Stalled", "True", "DeploymentFailed")} <= attention("one")
+    run(measures, ONE, serving("UNHEALTHY"))
+    assert {each for each in attention("one") if each[0] in ("Ready", "Stalled")} == {("Ready", "False", "Unhealthy")}
+    measures(ONE, None, None)
+    assert attention("one") == set()
+
+
+def test_switched_off_no_resource_is_named() -> None:
+    measures = Measures(chainlets=False, resources=False)
+    run(measures, ONE, serving("DEPLOY_FAILED"))
+    assert attention("one") == set()
+    measures(ONE, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -70,6 +71,13 @@ def test_a_cluster_that_is_there_gets_nothing_unasked(python: Run, tmp_path: Pat
     headers = {"Authorization": f"Api-Key {variables['BASETEN_API_KEY']}"}
     chains = httpx.get(f"{variables['BASETEN_BASE_URL']}/v1/chains", headers=headers, trust_env=False)
     assert chains.status_code == 200
+    assert "Chain abcd1234 has the chainlets HelloWorld, RandInt" in stdout.read_text()
+    typed = re.findall(r"^#   (curl .*)$", stdout.read_text(), re.MULTILINE)
+    assert len(typed) > 8
+    for command in typed:
+        direct = command.replace("curl ", "curl --noproxy '*' ", 1)
+        done = subprocess.run(["/bin/sh", "-c", direct], env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     up.terminate()
     assert up.wait(60) == 0
     with pytest.raises(httpx.ConnectError):

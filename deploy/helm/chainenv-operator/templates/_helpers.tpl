@@ -52,14 +52,31 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- define "chainenv.image" -}}
-{{- with .Values.image }}
-{{- if .digest }}
-{{- printf "%s@%s" .repository .digest }}
+{{- /* With global.imageRegistry in place of the registry: the part before the first slash that has a dot or a port. */}}
+{{- define "chainenv.repository" -}}
+{{- if .Values.global.imageRegistry }}
+{{- $path := regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" .Values.image.repository "" }}
+{{- printf "%s/%s" (trimSuffix "/" .Values.global.imageRegistry) $path }}
 {{- else }}
-{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) }}
+{{- .Values.image.repository }}
 {{- end }}
 {{- end }}
+
+{{- define "chainenv.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" (include "chainenv.repository" .) .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" (include "chainenv.repository" .) (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- /* A list; each may be a name or an object with one. */}}
+{{- define "chainenv.pullSecrets" -}}
+{{- $found := list }}
+{{- range concat (default list .Values.imagePullSecrets) (default list .Values.global.imagePullSecrets) }}
+{{- $found = append $found (ternary (dict "name" .) . (kindIs "string" .)) }}
+{{- end }}
+{{- toYaml (uniq $found) }}
 {{- end }}
 
 {{- /* Every right the operator uses in the namespaces of the resources. */}}
