@@ -126,7 +126,7 @@ class Baseten:
 
     def _step(self, made: Deployment) -> None:
         if made.status not in RUNNING:
-            return
+            return None
         if made.doomed:
             return self._end(made, made.doomed)
         following = {"BUILDING": "DEPLOYING", "DEPLOYING": "LOADING_MODEL", "LOADING_MODEL": "ACTIVE"}[made.status]
@@ -171,7 +171,9 @@ class Baseten:
     # -- what strangers do -------------------------------------------------------------------------------------------
 
     def add_environment(self, name: str, *, deployed: bool) -> Environment:
-        made = Environment(name, self._loop.now, dict(self.chainlets), {c: dict(DEFAULTS) for c in self.chainlets}, _copy(PROMOTION_DEFAULTS))
+        made = Environment(
+            name, self._loop.now, dict(self.chainlets), {c: dict(DEFAULTS) for c in self.chainlets}, _copy(PROMOTION_DEFAULTS)
+        )
         self.environments[name] = made
         if deployed:
             made.current = self.deploy(name, made.types)
@@ -312,7 +314,9 @@ class Baseten:
             raise RefusedError(400, "the deployment is the current one")
         if source.status not in SERVING:
             raise RefusedError(400, f"the deployment is {source.status}")
-        copied = source.environment != environment.name or source.types != environment.types or environment.promotion["redeploy_on_promotion"]
+        copied = (
+            source.environment != environment.name or source.types != environment.types or environment.promotion["redeploy_on_promotion"]
+        )
         made = self.deploy(environment.name, environment.types or source.types, build=False) if copied else source
         environment.promoted.add(source.id)
         self.start(environment, made)

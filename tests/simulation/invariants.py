@@ -110,7 +110,10 @@ class Invariants:
         for other, other_uid, lineage in self.rollouts:
             under_way = not other.answered and not other.landed and now - other.at < SETTLE
             if under_way and other_uid == uid and lineage == self.lineage:
-                self.broken("one rollout at a time", f"#{sent.number} {sent.endpoint} leaves {now - other.at:.0f} s after #{other.number} {other.endpoint}, whose answer has not come")
+                self.broken(
+                    "one rollout at a time",
+                    f"#{sent.number} {sent.endpoint} leaves {now - other.at:.0f} s after #{other.number} {other.endpoint}, still under way",
+                )
         self.rollouts.append((sent, uid, self.lineage))
         environment = self._baseten.environments.get(sent.parameters.get("env_name", ""))
         made = environment.created if environment else 0
@@ -152,7 +155,10 @@ class Invariants:
         if recent and all(s.get("managementPolicy") in ("Pause", "Observe") for s in recent):
             self.broken("nothing is written while paused or observed", f"#{sent.number} {sent.endpoint}")
         if not any(_allowed(sent, spec) for spec in recent):
-            self.broken("nothing unmanaged is sent", f"#{sent.number} {sent.endpoint} {json.dumps(sent.body)}; the spec is {json.dumps(recent[-1:])}")
+            self.broken(
+                "nothing unmanaged is sent",
+                f"#{sent.number} {sent.endpoint} {json.dumps(sent.body)}; the spec is {json.dumps(recent[-1:])}",
+            )
 
     # -- status ------------------------------------------------------------------------------------------------------
 
@@ -201,21 +207,27 @@ class Invariants:
 
     def _deleted(self, raw: Raw) -> None:
         spec, meta, now = raw["spec"], raw["metadata"], self._net.loop.now
-        policies = [s for s in self._recent(now, STALE_SPEC)]
-        stops = all(s.get("deletionPolicy", "").startswith("Deactivate") and s.get("managementPolicy", "Reconcile") == "Reconcile" for s in policies)
+        policies = self._recent(now, STALE_SPEC)
+        stops = all(
+            s.get("deletionPolicy", "").startswith("Deactivate") and s.get("managementPolicy", "Reconcile") == "Reconcile" for s in policies
+        )
         fails = any(s.get("adoptionPolicy") == "Fail" for s in policies)
         environment = self._baseten.environments.get(spec["environmentName"])
         if not stops or fails or environment is None or meta.get("annotations", {}).get("chains.baseten.co/abandon"):
             return
         there = [d for d in (environment.current, environment.candidate) if d is not None and d.status not in OFF]
         doubtful = {d for s, _, _ in self.rollouts if not s.answered for d in s.started}
-        left = [d.id for d in there if now - self.begun.get(d.id, d.created) > 35 and d.id not in doubtful and now - environment.created > 65]
+        left = [
+            d.id for d in there if now - self.begun.get(d.id, d.created) > 35 and d.id not in doubtful and now - environment.created > 65
+        ]
         if left:
             self._net.loop.call_later(5, self._released, meta["uid"], left)
 
     def _released(self, uid: str, left: list[str]) -> None:
         if uid not in self.warned:
-            self.broken("nothing is left on in silence", f"the finalizer is gone, {', '.join(left)} still runs, and no NotDeactivated was emitted")
+            self.broken(
+                "nothing is left on in silence", f"the finalizer is gone, {', '.join(left)} still runs, and no NotDeactivated was emitted"
+            )
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -247,7 +259,10 @@ class Invariants:
             serves = environment is not None and environment.current is not None and environment.current.status in SERVING
             own = synced["reason"] not in ("EnvironmentExists",)
             if own and (ready["status"] == "True") != serves:
-                self.broken("Ready only when true", f"at the end Ready is {ready['status']} and the current deployment {'serves' if serves else 'does not'}")
+                self.broken(
+                    "Ready only when true",
+                    f"at the end Ready is {ready['status']} and the current deployment {'serves' if serves else 'does not'}",
+                )
 
     def _excused(self, reason: str, spec: Json, environment: Environment | None, shown: Json | None) -> bool:
         """Whether a reason that is not in sync is true."""
@@ -258,7 +273,8 @@ class Invariants:
         there = {c["chainlet_name"] for c in (shown or {}).get("chainlet_settings", ())}
         target = self._baseten.deployments.get(spec.get("deploymentID") or "")
         return {
-            "NotConverging": differs(spec, shown, environment is not None and spec.get("deploymentID") in (None, *environment.promoted)) is not None,
+            "NotConverging": differs(spec, shown, environment is not None and spec.get("deploymentID") in (None, *environment.promoted))
+            is not None,
             "RolloutFailed": off or candidate_off,
             "Unconfirmed": hidden,
             "Drifted": observed and differs(spec, shown, False) is not None,
@@ -322,7 +338,7 @@ def _allowed(sent: Sent, spec: Json) -> bool:
     if sent.endpoint == "update_environment":
         return _settings(body["promotion_settings"], spec)
     if sent.endpoint == "create_environment":
-        each = [c for c in body.get("chainlet_settings") or ()]
+        each = body.get("chainlet_settings") or ()
         types = all(declared_types(spec).get(c["chainlet_name"], "1x2") == c.get("instance_type_id", "1x2") for c in each)
         return types and all(_scaling(c, chainlets) for c in each) and _settings(body.get("promotion_settings") or {}, spec)
     return sent.endpoint == "deactivate"

@@ -118,10 +118,16 @@ def _step(rng: Random) -> tuple[str, dict[str, Any]]:
         (4, lambda r: ("crash", {"points": r.randint(1, 8), "down": r.choice((1, 5, 60, 300)), "skew": r.choice((0, 60, 600, -600))})),
         (1, lambda r: ("takeover", {"skew": r.choice((0, 60, 600, -600))})),
         (3, _stranger),
-        (1, lambda r: ("wipe", {})),
+        (1, lambda _: ("wipe", {})),
         (1, lambda r: ("touch", {"every": r.choice((1, 7)), "seconds": r.choice((5, 60))})),
-        (1, lambda r: ("reconcile", {})),
-        (1, lambda r: ("watch", {"lag": r.choice((1, 20)), "lost": r.random() < 0.5, "echo": r.random() < 0.5, "seconds": r.choice((60, 900))})),
+        (1, lambda _: ("reconcile", {})),
+        (
+            1,
+            lambda r: (
+                "watch",
+                {"lag": r.choice((1, 20)), "lost": r.random() < 0.5, "echo": r.random() < 0.5, "seconds": r.choice((60, 900))},
+            ),
+        ),
         (1, _api),
         (2, _key),
         (1, _delete),
@@ -132,7 +138,9 @@ def _step(rng: Random) -> tuple[str, dict[str, Any]]:
 
 
 def _trouble(rng: Random) -> tuple[str, dict[str, Any]]:
-    kind = rng.choice(("lost_request", "lost_answer", "late", "gateway", "doubled", "slow", "queued", "unsent", "stale", "status", "status"))
+    kind = rng.choice(
+        ("lost_request", "lost_answer", "late", "gateway", "doubled", "slow", "queued", "unsent", "stale", "status", "status")
+    )
     value = {
         "late": rng.choice((35, 50, 70, 300)),
         "doubled": rng.choice((0.1, 5, 45)),
@@ -147,7 +155,13 @@ def _trouble(rng: Random) -> tuple[str, dict[str, Any]]:
     else:
         endpoints = rng.choice(_ENDPOINTS)
     seconds = rng.choice((20, 60, 120, 600, 3600, 10_000))
-    return "trouble", {"trouble": kind, "endpoints": endpoints, "share": rng.choice((1.0, 1.0, 0.5, 0.2)), "value": value, "seconds": seconds}
+    return "trouble", {
+        "trouble": kind,
+        "endpoints": endpoints,
+        "share": rng.choice((1.0, 1.0, 0.5, 0.2)),
+        "value": value,
+        "seconds": seconds,
+    }
 
 
 def _edit(rng: Random) -> tuple[str, dict[str, Any]]:
@@ -167,7 +181,9 @@ def _edit(rng: Random) -> tuple[str, dict[str, Any]]:
 
 
 def _stranger(rng: Random) -> tuple[str, dict[str, Any]]:
-    what = rng.choice(("push", "push", "promote", "deactivate_candidate", "deactivate_current", "recreate", "vanish", "autoscale", "types", "settings"))
+    what = rng.choice(
+        ("push", "push", "promote", "deactivate_candidate", "deactivate_current", "recreate", "vanish", "autoscale", "types", "settings")
+    )
     return "stranger", {"does": what, "source": rng.choice(SOURCES), "type": rng.choice(TYPES), "number": rng.randint(1, 9)}
 
 
