@@ -31,6 +31,10 @@ soak: $(STAMP) ## Let everything go wrong at random for MINUTES=5 (SEED=... repe
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
 	SOAK_MINUTES=$(or $(MINUTES),5) SOAK_SEED=$(SEED) $(BIN)/pytest -s tests/crash/test_soak.py
 
+.PHONY: simulate
+simulate: $(STAMP) ## Play RUNS=1000 virtual days of faults from SEED=1 on: a failure prints its smallest story
+	$(BIN)/python -m tests.simulation --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
+
 .PHONY: bench
 bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, shared, fleet
 	@$(BIN)/chainenv-sandbox binaries >/dev/null

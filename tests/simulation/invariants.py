@@ -112,7 +112,7 @@ class Invariants:
             if under_way and other_uid == uid and lineage == self.lineage:
                 self.broken(
                     "one rollout at a time",
-                    f"#{sent.number} {sent.endpoint} leaves {now - other.at:.0f} s after #{other.number} {other.endpoint}, whose answer has not come",
+                    f"#{sent.number} {sent.endpoint} leaves {now - other.at:.0f} s after #{other.number} {other.endpoint}, still under way",
                 )
         self.rollouts.append((sent, uid, self.lineage))
         environment = self._baseten.environments.get(sent.parameters.get("env_name", ""))
@@ -207,7 +207,7 @@ class Invariants:
 
     def _deleted(self, raw: Raw) -> None:
         spec, meta, now = raw["spec"], raw["metadata"], self._net.loop.now
-        policies = [s for s in self._recent(now, STALE_SPEC)]
+        policies = self._recent(now, STALE_SPEC)
         stops = all(
             s.get("deletionPolicy", "").startswith("Deactivate") and s.get("managementPolicy", "Reconcile") == "Reconcile" for s in policies
         )
@@ -273,7 +273,8 @@ class Invariants:
         there = {c["chainlet_name"] for c in (shown or {}).get("chainlet_settings", ())}
         target = self._baseten.deployments.get(spec.get("deploymentID") or "")
         return {
-            "NotConverging": differs(spec, shown, environment is not None and spec.get("deploymentID") in (None, *environment.promoted)) is not None,
+            "NotConverging": differs(spec, shown, environment is not None and spec.get("deploymentID") in (None, *environment.promoted))
+            is not None,
             "RolloutFailed": off or candidate_off,
             "Unconfirmed": hidden,
             "Drifted": observed and differs(spec, shown, False) is not None,
@@ -337,7 +338,7 @@ def _allowed(sent: Sent, spec: Json) -> bool:
     if sent.endpoint == "update_environment":
         return _settings(body["promotion_settings"], spec)
     if sent.endpoint == "create_environment":
-        each = [c for c in body.get("chainlet_settings") or ()]
+        each = body.get("chainlet_settings") or ()
         types = all(declared_types(spec).get(c["chainlet_name"], "1x2") == c.get("instance_type_id", "1x2") for c in each)
         return types and all(_scaling(c, chainlets) for c in each) and _settings(body.get("promotion_settings") or {}, spec)
     return sent.endpoint == "deactivate"

@@ -251,7 +251,7 @@ class Simulation:
         self.invariants.wiped = True
         self.api.edit(NAME, lambda raw: raw.update(status={}))
 
-    def _touch(self, every: float, seconds: float, number: int = 0) -> None:
+    def _touch(self, every: float, seconds: float) -> None:
         """Somebody writes the object again and again."""
         self.api.edit(NAME, lambda raw: raw["metadata"].setdefault("annotations", {}).update(touched=f"{self.loop.now:.2f}"))
         if seconds > 0 and not self._over.done():

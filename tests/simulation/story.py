@@ -118,9 +118,9 @@ def _step(rng: Random) -> tuple[str, dict[str, Any]]:
         (4, lambda r: ("crash", {"points": r.randint(1, 8), "down": r.choice((1, 5, 60, 300)), "skew": r.choice((0, 60, 600, -600))})),
         (1, lambda r: ("takeover", {"skew": r.choice((0, 60, 600, -600))})),
         (3, _stranger),
-        (1, lambda r: ("wipe", {})),
+        (1, lambda _: ("wipe", {})),
         (1, lambda r: ("touch", {"every": r.choice((1, 7)), "seconds": r.choice((5, 60))})),
-        (1, lambda r: ("reconcile", {})),
+        (1, lambda _: ("reconcile", {})),
         (
             1,
             lambda r: (

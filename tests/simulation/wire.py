@@ -29,9 +29,10 @@ ROLLOUTS = ("promote", "update_instance_types")
 class Trouble:
     """What happens to calls for a while. ``endpoints``: empty means all; ``share``: of the calls that meet it, 0-1.
 
-    Kinds: status (answered ``value`` without being done), lost_request, lost_answer, late (done after the caller gave up, ``value``
-    seconds after it was sent), gateway (done, answered 504 after 30 s), doubled (done twice, ``value`` seconds apart), slow (read at
-    once, answered ``value`` seconds later), stale (a read is answered as the one before was), queued (waits ``value`` seconds before it leaves), unsent (no connection).
+    Kinds: status (answered ``value`` without being done), lost_request, lost_answer, late (done ``value`` seconds after it was sent, when
+    the caller may have given up), gateway (done, answered 504 after 29 s), doubled (done twice, ``value`` seconds apart), slow (read at
+    once, answered ``value`` seconds later), stale (a read is answered as the one before was), queued (waits up to ``value`` seconds
+    before it leaves), unsent (no connection).
     """
 
     kind: str
@@ -232,9 +233,7 @@ class Cluster:
         self._point = point
         self.last_contact = 0.0
 
-    async def request(
-        self, method: str, path_: str, *, query: Mapping[str, str] | None = None, body: Any = None, content_type: str = "", **_: Any
-    ) -> Any:
+    async def request(self, method: str, path_: str, *, body: Any = None, **_: Any) -> Any:
         """Raises ClusterError."""
         net = self._network
         trouble = net.trouble("kube_write" if method != "GET" else "kube_read") if net.troubles else None
