@@ -85,11 +85,11 @@ def test_an_unknown_chainlet_alone_makes_no_call_and_is_told_once(stage: Stage) 
     case = Case(stage, "alone").existing()
     case.apply(chainletSettings=[chainlet("HeloWorld", "2x8", maxReplica=5)])
     case.wait_condition("Synced", "False", "ChainletNotFound")
-    event = case.wait_event("NotSynced", "ChainletNotFound", "HeloWorld")
+    event = case.wait_event("ChainletNotFound", "HeloWorld")
     case.wait_looks()
     assert case.sent() == []
     assert event["type"] == "Warning"
-    assert [each["count"] for each in case.events("NotSynced")] == [1]
+    assert [each["count"] for each in case.events("ChainletNotFound")] == [1]
     row = case.row()
     assert (row["STATUS"], row["READY"], row["SYNCED"]) == ("ACTIVE", "True", "False")
     assert "HeloWorld" in row["MESSAGE"]

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NOT_CONVERGING = "NotConverging"
     WOULD_CREATE = "WouldCreate"
     DRIFTED = "Drifted"
+    UNCONFIRMED = "Unconfirmed"
     ENVIRONMENT_MISSING = "EnvironmentMissing"
     PAUSED = "Paused"
     DELETING = "Deleting"
@@ -61,7 +62,7 @@ class Reason(StrEnum):
 
 
 class Event(StrEnum):
-    """Reasons of Kubernetes Events."""
+    """Reasons of Kubernetes Events. A trouble's event has the reason of its condition."""
 
     CREATED = "EnvironmentCreated"
     ADOPTED = "EnvironmentAdopted"
@@ -73,5 +74,3 @@ class Event(StrEnum):
     DEPLOYMENT_STATUS = "DeploymentStatusChanged"
     DEACTIVATED = "DeploymentDeactivated"
     RELEASED = "Released"
-    NOT_SYNCED = "NotSynced"
-    STALLED = "Stalled"

@@ -32,7 +32,13 @@ SERVING = frozenset({"ACTIVE", "SCALED_TO_ZERO", "WAKING_UP"})
 FAILED = frozenset({"BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED"})
 DEGRADED = frozenset({"UNHEALTHY"})
 OFF = frozenset({"INACTIVE"})
-"""Groups of API.md, "Deployment statuses"; whatever is in none of them is in progress, names never heard of included."""
+ENDING = frozenset({"DEACTIVATING", *OFF})
+KNOWN_PROGRESS = frozenset({"BUILDING", "DEPLOYING", "LOADING_MODEL", "UPDATING", "WAKING_UP"})
+"""Groups of docs/baseten-api.md, "Deployment statuses"; whatever is in none of them is in progress, names never heard of included."""
+
+PROMOTION_RUNS = frozenset({"RELEASING", "RAMPING_UP", "RAMPING_DOWN", "PAUSED"})
+PROMOTION_FAILED = frozenset({"FAILED", "CANCELED"})
+"""Statuses of a promotion (``in_progress_promotion``) that say what becomes of it; SUCCEEDED and unknown ones say nothing."""
 
 
 def in_progress(status: str) -> bool:
@@ -140,8 +146,18 @@ class ChainletState:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionProgress:
+    """How the last promotion goes (``in_progress_promotion``). ``traffic_percent``: share of the new deployment, 0-100."""
+
+    status: str
+    traffic_percent: int | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
-    """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape)."""
+    """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape).
+    ``promotion_progress``: None on a server that does not tell."""
 
     name: str
     chain_id: str
@@ -151,6 +167,7 @@ class Environment:
     chainlets: tuple[ChainletState, ...] = ()
     current: Deployment | None = None
     candidate: Deployment | None = None
+    promotion_progress: PromotionProgress | None = None
 
     @property
     def deployments(self) -> tuple[Deployment, ...]:
@@ -158,8 +175,19 @@ class Environment:
 
     @property
     def promoting(self) -> bool:
-        """Whether a promotion runs; a candidate that failed for good is shown for a while, but nothing runs."""
-        return self.candidate is not None and self.candidate.status not in FAILED
+        """Whether a promotion runs. A candidate that failed or was deactivated may be shown for ever, but nothing runs."""
+        told = self.promotion_progress.status if self.promotion_progress else ""
+        if self.candidate is None:
+            return told in PROMOTION_RUNS
+        return self.candidate.status not in FAILED | ENDING and told not in PROMOTION_FAILED
+
+    @property
+    def promotion_failure(self) -> str | None:
+        """What Baseten says of a promotion that it calls failed or cancelled; None when it does not."""
+        told = self.promotion_progress
+        if told is None or told.status not in PROMOTION_FAILED:
+            return None
+        return f"the promotion is {told.status}: {told.message}" if told.message else f"the promotion is {told.status}"
 
     def state_of(self, chainlet: str) -> ChainletState | None:
         return next((state for state in self.chainlets if state.name == chainlet), None)
