@@ -37,7 +37,7 @@ def test_describe_shows_how_an_environment_came_to_be(running: Stage) -> None:
     case.apply(chainletSettings=[chainlet("RandInt", "1x2")]).wait_settled()
     wait_described(case, ("Normal", "EnvironmentCreated"), ("Normal", "DeploymentStatusChanged"))
     text = case.describe()
-    assert "environment described of chain of-described created" in text
+    assert "created environment described of chain of-described" in text
     assert f"deployment {case.current()} is ACTIVE" in text
     assert "chainenv-operator" in text, "who says so"
 
@@ -62,7 +62,7 @@ def test_corrections_are_told_with_chainlet_field_old_and_new_value(running: Sta
     case = Case(running, "corrected").existing()
     case.apply(promotionSettings={"rampUpDurationSeconds": 30}, chainletSettings=[chainlet("RandInt", maxReplica=4)])
     case.wait_settled()
-    case.wait_event("AutoscalingCorrected", "chainletSettings[RandInt].autoscalingSettings.maxReplica is 1, wanted 4")
+    case.wait_event("AutoscalingCorrected", "RandInt maxReplica 1 -> 4")
     case.wait_event("PromotionSettingsCorrected", "promotionSettings.rampUpDurationSeconds is 600, wanted 30")
 
 
@@ -79,9 +79,9 @@ def test_the_same_correction_again_is_the_same_event_counted(running: Stage) -> 
     case.apply(chainletSettings=[chainlet("RandInt", maxReplica=4)]).wait_settled()
     for times in (1, 2, 3):
         case.by_hand(autoscaling={"RandInt": {"max_replica": 9}})
-        _wait_count(case, "maxReplica is 9, wanted 4", times)
+        _wait_count(case, "maxReplica 9 -> 4", times)
         case.wait_settled()
-    assert sum("maxReplica is 9, wanted 4" in text for text in told(case)) == 1
+    assert sum("maxReplica 9 -> 4" in text for text in told(case)) == 1
     line = next(words for words in event_lines(case) if words[1] == "AutoscalingCorrected" and "9," in words)
     assert "(x3" in line, "as kubectl shows a count"
 

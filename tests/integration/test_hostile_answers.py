@@ -70,7 +70,7 @@ def test_a_deployment_status_cannot_write_a_line_of_its_own(stage: Stage) -> Non
 def test_a_name_in_the_spec_cannot_write_a_line_of_its_own(stage: Stage) -> None:
     case = Case(stage, "odd-name").existing()
     case.apply(chainletSettings=[chainlet(f"Odd\u2028{FORGED} name", "1x2")])
-    case.wait_event("NotConverging", "Odd")
+    case.wait_event("ChainletNotFound", "Odd")
     assert not forged(stage, "name")
 
 

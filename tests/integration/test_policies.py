@@ -176,7 +176,6 @@ def test_pause_makes_no_call_keeps_what_was_seen_and_is_visible(stage: Stage) ->
     assert not condition(after, "Stalled")
     row = case.row()
     assert (row["STATUS"], row["READY"], row["SYNCED"]) == ("Paused", "True", "Unknown")
-    assert "managementPolicy is Pause" in row["MESSAGE"]
     assert "Paused" in case.describe()
 
 
