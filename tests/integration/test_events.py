@@ -63,7 +63,7 @@ def test_corrections_are_told_with_chainlet_field_old_and_new_value(running: Sta
     case.apply(promotionSettings={"rampUpDurationSeconds": 30}, chainletSettings=[chainlet("RandInt", maxReplica=4)])
     case.wait_settled()
     case.wait_event("AutoscalingCorrected", "RandInt maxReplica 1 -> 4")
-    case.wait_event("PromotionSettingsCorrected", "promotionSettings.rampUpDurationSeconds is 600, wanted 30")
+    case.wait_event("PromotionSettingsCorrected", "rampUpDurationSeconds 600 -> 30")
 
 
 def test_an_adoption_is_told_once(running: Stage) -> None:
