@@ -1,5 +1,5 @@
 -- Health of a ChainEnvironment in Argo CD. Only the base and table libraries are open to it.
-local health = {status = "Progressing", message = "the operator has not looked at it yet"}
+local health = {status = "Progressing", message = "not observed by the operator yet"}
 local status = obj.status
 if status == nil or status.conditions == nil then
   return health
@@ -11,41 +11,66 @@ for _, condition in ipairs(status.conditions) do
 end
 local ready, synced, stalled, reconciling = found.Ready, found.Synced, found.Stalled, found.Reconciling
 
+-- A request to Baseten that failed says nothing about the environment.
+local passing = {Unavailable = true, RateLimited = true, Conflict = true, InternalError = true}
+
 local function is(condition, reason)
   return condition ~= nil and condition.reason == reason
 end
 
-local function told(condition)
+local function holds(condition)
+  return condition ~= nil and condition.status == "True"
+end
+
+local function described(condition)
   if condition == nil then
     return ""
   end
   return condition.reason .. ": " .. (condition.message or "")
 end
 
+local function with(message, condition)
+  if condition == nil then
+    return message
+  end
+  return message .. ". " .. described(condition)
+end
+
+local under_way = holds(reconciling) and not passing[reconciling.reason]
+
 if status.observedGeneration == nil or status.observedGeneration ~= obj.metadata.generation then
   health.message = "the operator has not acted on this spec yet"
-  if synced ~= nil and synced.status ~= "True" then
-    health.message = health.message .. ". " .. told(synced)
+  if holds(reconciling) then
+    health.message = with(health.message, reconciling)
+  elseif not holds(synced) then
+    health.message = with(health.message, synced)
   end
 elseif is(synced, "Paused") then
   health.status = "Suspended"
-  health.message = told(synced)
-elseif stalled ~= nil and stalled.status == "True" then
+  health.message = described(synced)
+elseif holds(stalled) then
   health.status = "Degraded"
-  health.message = told(stalled)
-elseif is(ready, "DeploymentFailed") then
+  health.message = described(stalled)
+elseif is(ready, "DeploymentFailed") and not holds(reconciling) then
   health.status = "Degraded"
-  health.message = told(ready)
+  health.message = described(ready)
+elseif under_way then
+  health.message = described(reconciling)
+  if holds(ready) then
+    health.message = with(ready.message, reconciling)
+  end
 elseif is(ready, "NoDeployment") then
   health.status = "Suspended"
-  health.message = told(ready)
-elseif ready ~= nil and ready.status == "True" then
+  health.message = described(ready)
+elseif holds(ready) then
   health.status = "Healthy"
   health.message = ready.message
-  if synced ~= nil and synced.status ~= "True" then
-    health.message = health.message .. ". " .. told(synced)
+  if not holds(synced) then
+    health.message = with(health.message, synced)
+  elseif holds(reconciling) then
+    health.message = with(health.message, reconciling)
   end
 else
-  health.message = told(reconciling or ready or synced)
+  health.message = described(reconciling or ready or synced)
 end
 return health

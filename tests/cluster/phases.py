@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chainenv.core.actions import CreateEnvironment, Finding, Severity, UpdateInstanceTypes
 from chainenv.core.reasons import Reason
 from chainenv.core.status import Report, project, to_json
-from chainenv.core.world import Environment
+from chainenv.core.world import Environment, PromotionProgress
 from chainenv.crd.types import ChainEnvironmentStatus
 
 from ..unit.core.helpers import deployment, environment, report, running, state
@@ -30,15 +30,11 @@ STALLED = (
     Reason.INVALID_API_KEY,
     Reason.CREDENTIALS_REFUSED,
 )
-NOT_SYNCED = (
-    Reason.CHAINLET_NOT_FOUND,
-    Reason.DEPLOYMENT_NOT_FOUND,
-    Reason.NOT_CONVERGING,
-    Reason.ROLLOUT_FAILED,
-    Reason.DRIFTED,
-)
+STUCK = (Reason.CHAINLET_NOT_FOUND, Reason.DEPLOYMENT_NOT_FOUND, Reason.ROLLOUT_FAILED)
+"""The deployment serves, and something of the spec will not come about by itself."""
+NOT_SYNCED = (Reason.NOT_CONVERGING, Reason.DRIFTED, Reason.UNCONFIRMED)
 """The deployment serves, something else is not as declared, and nothing is under way."""
-WAITING = (Reason.SETTLING_INTENT, Reason.CORRECTING, Reason.PROMOTION_RUNNING)
+WAITING = (Reason.SETTLING_INTENT, Reason.CORRECTING, Reason.PROMOTION_RUNNING, Reason.UNCONFIRMED)
 PASSING = (Reason.UNAVAILABLE, Reason.RATE_LIMITED, Reason.CONFLICT, Reason.INTERNAL_ERROR)
 FAILED = ("BUILD_FAILED", "DEPLOY_FAILED", "FAILED")
 COMING = ("BUILDING", "DEPLOYING", "LOADING_MODEL", "UPDATING")
@@ -73,7 +69,9 @@ def thing(status: Json | None, *, generation: int = 1, **metadata: Any) -> Json:
 
 
 def with_current(status: str, **more: Any) -> Environment:
-    return environment(state("HelloWorld"), current=deployment("dep-1", status, running("HelloWorld", status=status)), **more)
+    progress = more.pop("promotion_progress", None)
+    found = environment(state("HelloWorld"), current=deployment("dep-1", status, running("HelloWorld", status=status)), **more)
+    return replace(found, promotion_progress=progress)
 
 
 def finding(reason: Reason, severity: Severity) -> Finding:
@@ -82,6 +80,7 @@ def finding(reason: Reason, severity: Severity) -> Finding:
 
 SERVING = with_current("ACTIVE")
 SETTLED = report(SERVING)
+ROLLING = report(with_current("ACTIVE", candidate=deployment("dep-2", "DEPLOYING")))
 
 
 def phases() -> Iterator[Phase]:
@@ -91,27 +90,42 @@ def phases() -> Iterator[Phase]:
 
 
 def _before_and_after() -> Iterator[Phase]:
-    yield Phase("no status at all", thing(None), "Progressing", None, ("not looked at it yet",))
-    yield Phase("nobody has looked yet", thing({"observedGeneration": -1}), "Progressing", "InProgress", ("not looked at it yet",))
+    yield Phase("no status at all", thing(None), "Progressing", None, ("not observed",))
+    yield Phase("nobody has looked yet", thing({"observedGeneration": -1}), "Progressing", "InProgress", ("not observed",))
     create = CreateEnvironment({}, ())
     yield Phase("created", shown(report(None, calls=(create,))), "Progressing", "InProgress", ("Creating", "create the environment"))
     yield Phase("settled", shown(SETTLED), "Healthy", "Current", ("dep-1 is ACTIVE",))
     stale = shown(SETTLED, generation=2)
     yield Phase("another spec, not looked at yet", stale, "Progressing", "InProgress", ("not acted on this spec yet",))
     for reason in PASSING:
-        failing = report(None, finding(reason, Severity.BLOCKED), observed=False, complete=False)
-        yield Phase(f"{reason} at first", shown(failing), "Progressing", "InProgress", ("not acted", reason))
-        yield Phase(f"{reason} later", shown(SETTLED, failing), "Healthy", "InProgress", ("dep-1 is ACTIVE", reason))
-    old = report(None, finding(Reason.UNAVAILABLE, Severity.BLOCKED), observed=False, complete=False, stale=True)
+        yield from _failing(reason)
+    old = report(None, finding(Reason.UNAVAILABLE, Severity.BLOCKED), observed=False, complete=False, stale=True, failing_for=900)
     yield Phase("Baseten is away for long", shown(SETTLED, old), "Progressing", "InProgress")
     paused = report(None, observed=False, paused=True)
-    yield Phase("paused", shown(SETTLED, paused), "Suspended", "Current", ("Paused", "no call is made"))
+    yield Phase("paused", shown(SETTLED, paused), "Suspended", "Current", ("Paused", "last observed state"))
     yield Phase("paused from the start", shown(paused), "Suspended", "InProgress", ("Paused",))
     leaving = {"deletionTimestamp": "2026-03-01T12:00:00Z", "finalizers": ["chains.baseten.co/deactivate"]}
     deleting = report(SERVING, finding(Reason.DELETING, Severity.WAITING), deleting=True)
-    yield Phase("being deleted", shown(SETTLED, deleting, **leaving), "Healthy", "Terminating", ("Deleting",))
+    yield Phase("being deleted", shown(SETTLED, deleting, **leaving), "Progressing", "Terminating", ("Deleting",))
     idle = report(SERVING, finding(Reason.WAITING_FOR_IDLE, Severity.WAITING), deleting=True)
-    yield Phase("waiting until it is idle", shown(SETTLED, idle, **leaving), "Healthy", "Terminating", ("WaitingForIdle",))
+    yield Phase("waiting until it is idle", shown(SETTLED, idle, **leaving), "Progressing", "Terminating", ("WaitingForIdle",))
+
+
+def _failing(reason: Reason) -> Iterator[Phase]:
+    """Once, for less than a minute, for longer; at first, when settled, during a rollout, after one that failed."""
+    trouble = finding(reason, Severity.BLOCKED)
+
+    def failing(seconds: float) -> Report:
+        return report(None, trouble, observed=False, complete=False, failing_for=seconds)
+
+    yield Phase(f"{reason} at first", shown(failing(0)), "Progressing", "InProgress", ("not acted", reason))
+    yield Phase(f"{reason} once", shown(SETTLED, failing(0)), "Healthy", "Current", ("dep-1 is ACTIVE",))
+    yield Phase(f"{reason} twice", shown(SETTLED, failing(1)), "Healthy", "InProgress", ("dep-1 is ACTIVE", reason))
+    yield Phase(f"{reason} later", shown(SETTLED, failing(0), failing(90)), "Healthy", "InProgress", ("dep-1 is ACTIVE", reason))
+    rolling = shown(ROLLING, failing(0), failing(90))
+    yield Phase(f"{reason} during a rollout", rolling, "Progressing", "InProgress", ("dep-2 is DEPLOYING",))
+    failed = shown(report(SERVING, finding(Reason.ROLLOUT_FAILED, Severity.BLOCKED)), failing(0), failing(90))
+    yield Phase(f"{reason} after a failed rollout", failed, "Degraded", "Failed", ("RolloutFailed",))
 
 
 def _deployments() -> Iterator[Phase]:
@@ -121,13 +135,31 @@ def _deployments() -> Iterator[Phase]:
     for status in COMING:
         yield Phase(status, shown(report(with_current(status))), "Progressing", "InProgress", (f"dep-1 is {status}",))
     for status in FAILED:
-        yield Phase(status, shown(report(with_current(status))), "Degraded", "Failed", ("DeploymentFailed", "look at its logs"))
+        yield Phase(status, shown(report(with_current(status))), "Degraded", "Failed", ("DeploymentFailed", "see its logs"))
     yield Phase("UNHEALTHY", shown(report(with_current("UNHEALTHY"))), "Progressing", "InProgress", ("Unhealthy",))
     yield Phase("INACTIVE", shown(report(with_current("INACTIVE"))), "Progressing", "InProgress", ("DeploymentInactive", "activate it"))
-    coming = with_current("ACTIVE", candidate=deployment("dep-2", "DEPLOYING"))
-    yield Phase("one is being promoted", shown(report(coming)), "Healthy", "InProgress", ("dep-2 is being promoted",))
+    for status in (*COMING, "ACTIVE", "SCALED_TO_ZERO", "ODD"):
+        coming = with_current("ACTIVE", candidate=deployment("dep-2", status))
+        yield Phase(f"one that is {status} is being promoted", shown(report(coming)), "Progressing", "InProgress", (f"dep-2 is {status}",))
+    yield Phase("paused during a rollout", shown(ROLLING, report(None, observed=False, paused=True)), "Suspended", "InProgress")
+    for status in (*FAILED, "BUILD_STOPPED", "INACTIVE", "DEACTIVATING"):
+        candidate = deployment("dep-2", status, running("HelloWorld", status=status))
+        yield Phase(
+            f"a candidate that is {status}",
+            shown(report(with_current("ACTIVE", candidate=candidate))),
+            "Degraded",
+            "Failed",
+            ("RolloutFailed", f"dep-2 is {status}", "previous deployment keeps serving"),
+        )
+    for status in ("FAILED", "CANCELED"):
+        ended = with_current("ACTIVE", promotion_progress=PromotionProgress(status, 30, "no capacity"))
+        yield Phase(f"a promotion that is {status}", shown(report(ended)), "Degraded", "Failed", ("RolloutFailed", "no capacity"))
+    ramping = with_current("ACTIVE", promotion_progress=PromotionProgress("RAMPING_UP", 30))
+    yield Phase("ramping up", shown(report(ramping)), "Progressing", "InProgress", ("RAMPING_UP, 30 %",))
     types = UpdateInstanceTypes({"HelloWorld": "4x16"}, ())
-    yield Phase("instance types were sent", shown(SETTLED, report(SERVING, calls=(types,))), "Healthy", "InProgress", ("RollingOut",))
+    yield Phase("instance types were sent", shown(SETTLED, report(SERVING, calls=(types,))), "Progressing", "InProgress", ("RollingOut",))
+    next_one = with_current("FAILED", candidate=deployment("dep-2", "BUILDING"))
+    yield Phase("failed, and the next one is coming", shown(report(next_one)), "Progressing", "InProgress", ("dep-2 is BUILDING",))
 
 
 def _troubles() -> Iterator[Phase]:
@@ -137,9 +169,14 @@ def _troubles() -> Iterator[Phase]:
         yield Phase(reason, shown(stalled), "Degraded", "Failed", (reason, f"why {reason}"))
     for reason in NOT_SYNCED:
         yield Phase(reason, shown(report(SERVING, finding(reason, Severity.BLOCKED))), "Healthy", "Current", ("ACTIVE", f"why {reason}"))
+    for reason in STUCK:
+        stuck = finding(reason, Severity.BLOCKED)
+        yield Phase(reason, shown(report(SERVING, stuck)), "Degraded", "Failed", (reason, f"why {reason}"))
+        mended = with_current("ACTIVE", candidate=deployment("dep-2", "BUILDING"))
+        yield Phase(f"{reason}, and a rollout is under way", shown(report(mended, stuck)), "Progressing", "InProgress", ("dep-2",))
     for reason in WAITING:
         waits = report(SERVING, finding(reason, Severity.WAITING))
-        yield Phase(reason, shown(SETTLED, waits), "Healthy", "InProgress", ("ACTIVE", f"why {reason}"))
+        yield Phase(f"waiting: {reason}", shown(SETTLED, waits), "Progressing", "InProgress", ("ACTIVE", f"why {reason}"))
     would = report(None, finding(Reason.WOULD_CREATE, Severity.BLOCKED))
     yield Phase("observed, and there is none", shown(would), "Progressing", "InProgress", ("why WouldCreate",))
     missing = report(None, finding(Reason.ENVIRONMENT_MISSING, Severity.WAITING))

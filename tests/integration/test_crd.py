@@ -232,16 +232,24 @@ def test_the_api_server_adds_nothing_to_a_spec(kubectl: Kubectl) -> None:
 def test_it_is_found_by_its_short_name_and_its_category(kubectl: Kubectl) -> None:
     kubectl.apply(resource())
     expected = "chainenvironment.chains.baseten.co/staging\n"
-    assert [kubectl("get", word, "-o", "name") for word in ("chenv", "baseten", "chainenvironments")] == [expected] * 3
+    assert [kubectl("get", word, "-o", "name") for word in ("chenv", "chainenv", "baseten", "chainenvironments")] == [expected] * 4
 
 
 def test_a_list_shows_the_columns_a_person_wants(kubectl: Kubectl) -> None:
     kubectl.apply(resource())
     header, row = kubectl("get", "chenv").splitlines()
-    assert header.split() == ["NAME", "CHAIN", "ENVIRONMENT", "DEPLOYMENT", "STATUS", "REPLICAS", "READY", "AGE"]
+    assert header.split() == ["NAME", "CHAIN", "ENVIRONMENT", "DEPLOYMENT", "STATUS", "REPLICAS", "SYNCED", "READY", "AGE"]
     assert row.split()[:2] == ["staging", "abcd1234"]
     wide = kubectl("get", "chenv", "-o", "wide").splitlines()[0].split()
-    assert wide == [*header.split(), "SYNCED", "MESSAGE"]
+    assert wide == [*header.split(), "CANDIDATE", "REASON", "MESSAGE"]
+
+
+def test_it_is_selected_by_chain_and_environment(kubectl: Kubectl) -> None:
+    for name, chain in (("one", "abcd1234"), ("two", "efgh5678")):
+        kubectl.apply(resource(name, chainID=chain, environmentName=f"{name}-env"))
+    for selector in ("spec.chainID=efgh5678", "spec.environmentName=two-env"):
+        found = kubectl("get", "chenv", "--field-selector", selector, "-o", "name")
+        assert found == "chainenvironment.chains.baseten.co/two\n"
 
 
 def _schema() -> Json:

@@ -84,14 +84,14 @@ def test_the_oldest_owns_and_the_other_one_in_its_namespace_is_told_whose_it_is(
     row = second.row()
     assert (row["STATUS"], row["READY"]) == ("DuplicateTarget", "False")
     assert "DEPLOYMENT" not in row
-    second.wait_event("Stalled", "DuplicateTarget", "ChainEnvironment seen")
+    second.wait_event("DuplicateTarget", "ChainEnvironment seen")
 
 
 def test_in_another_namespace_no_more_is_told_than_the_fact(scene: Scene) -> None:
     owner, second, far = scene.rivals["far"]
     told = far.wait_condition("Stalled", "True", "DuplicateTarget")
     assert "is managed by a ChainEnvironment in another namespace, which is older" in told["message"]
-    event = far.wait_event("Stalled", "DuplicateTarget")
+    event = far.wait_event("DuplicateTarget")
     owner.wait_settled()
     assert "currentDeployment" not in far.see()["status"]
     everything = json.dumps([far.see()["status"], event["message"], far.describe()])

@@ -45,7 +45,7 @@ def test_a_message_of_a_mebibyte_is_cut_wherever_it_is_shown(stage: Stage, statu
     case.fault("answer", method="PATCH", status=status, body={"code": "VALIDATION_ERROR", "message": "long " * (MIB // 5)})
     case.apply(promotionSettings={"rampUpDurationSeconds": 60})
     case.wait_for("it is told", lambda seen: "long long" in condition(seen, "Synced").get("message", ""))
-    case.wait_event("Stalled" if status < 500 else "NotSynced", "long long")
+    case.wait_event("Refused" if status < 500 else "Unavailable", "long long")
     check_bounds(case)
 
 
@@ -70,7 +70,7 @@ def test_a_deployment_status_cannot_write_a_line_of_its_own(stage: Stage) -> Non
 def test_a_name_in_the_spec_cannot_write_a_line_of_its_own(stage: Stage) -> None:
     case = Case(stage, "odd-name").existing()
     case.apply(chainletSettings=[chainlet(f"Odd\u2028{FORGED} name", "1x2")])
-    case.wait_event("NotSynced", "Odd")
+    case.wait_event("ChainletNotFound", "Odd")
     assert not forged(stage, "name")
 
 

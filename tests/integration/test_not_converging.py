@@ -87,7 +87,7 @@ def test_a_deployment_that_serves_is_still_ready_and_the_resource_is_not_stalled
 def test_it_is_one_warning_with_the_field_in_it(find: Find) -> None:
     case = find("scaled")
     given_up(case)
-    case.wait_event("NotSynced", "NotConverging", MAX_REPLICA)
+    case.wait_event("NotConverging", MAX_REPLICA)
     assert [count for text, count in told(case).items() if "NotConverging" in text] == [1]
 
 

@@ -100,7 +100,7 @@ def test_the_count_goes_on_and_the_message_does_not_change_at_each_try(scene: Sc
 def test_it_is_one_warning_however_long_it_takes(scene: Scene) -> None:
     case = scene.failing("error")
     wait_until("many tries", lambda: sum(entry.status == 500 for entry in case.calls()) >= 8)
-    case.wait_event("NotSynced", "Unavailable")
+    case.wait_event("Unavailable")
     assert [count for text, count in told(case).items() if "Unavailable" in text] == [1]
 
 

@@ -68,9 +68,9 @@ def test_observe_lists_every_difference_as_text_and_sends_nothing_but_reads(stag
 def test_describe_shows_an_observed_difference_to_a_person(stage: Stage) -> None:
     case = Case(stage, "described").existing(autoscaling={"RandInt": {"max_replica": 9}})
     case.apply(managementPolicy="Observe", chainletSettings=[chainlet("RandInt", maxReplica=2)])
-    case.wait_event("NotSynced", "Drifted")
+    case.wait_event("Drifted")
     text = case.describe()
-    for words in ("chainletSettings[RandInt].autoscalingSettings.maxReplica", "Drifted", "is 9, wanted 2", "Warning  NotSynced"):
+    for words in ("chainletSettings[RandInt].autoscalingSettings.maxReplica", "Drifted", "is 9, wanted 2", "Warning  Drifted"):
         assert words in text
 
 
@@ -100,7 +100,7 @@ def test_observe_says_that_it_would_create_an_absent_environment(stage: Stage) -
     told = case.wait_condition("Synced", "False", "WouldCreate")
     assert "environment absent of chain of-absent does not exist" in told["message"]
     assert case.condition("Ready")["reason"] == "EnvironmentNotFound"
-    case.wait_event("NotSynced", "WouldCreate")
+    case.wait_event("WouldCreate")
     case.wait_looks()
     assert methods(case) == {"GET"}
     assert case.row()["STATUS"] == "EnvironmentNotFound"
@@ -176,7 +176,6 @@ def test_pause_makes_no_call_keeps_what_was_seen_and_is_visible(stage: Stage) ->
     assert not condition(after, "Stalled")
     row = case.row()
     assert (row["STATUS"], row["READY"], row["SYNCED"]) == ("Paused", "True", "Unknown")
-    assert "managementPolicy is Pause" in row["MESSAGE"]
     assert "Paused" in case.describe()
 
 
@@ -232,7 +231,7 @@ def test_fail_is_seen_in_kubectl_get_and_ends_with_adopt(stage: Stage) -> None:
     row = case.row()
     assert (row["STATUS"], row["READY"], row["SYNCED"]) == ("EnvironmentExists", "False", "False")
     assert "set adoptionPolicy to Adopt" in row["MESSAGE"]
-    case.wait_event("Stalled", "EnvironmentExists")
+    case.wait_event("EnvironmentExists")
     case.apply(adoptionPolicy="Adopt", promotionSettings=RAMP)
     case.wait_settled()
     assert case.names_sent() == ["promotion settings"]

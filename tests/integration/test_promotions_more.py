@@ -119,7 +119,7 @@ def test_a_failed_candidate_is_told_while_the_old_one_serves_and_is_not_tried_ag
     case.apply(deploymentID="failing-1", promotionSettings={"rampUpDurationSeconds": 300})
     told = case.wait_condition("Synced", "False", "RolloutFailed", "DEPLOY_FAILED")
     assert "the previous deployment keeps serving" in told["message"]
-    case.wait_event("NotSynced", "RolloutFailed")
+    case.wait_event("RolloutFailed")
     case.wait_event("DeploymentStatusChanged", "candidate deployment", "DEPLOY_FAILED")
 
     case.wait_for("the candidate is gone", lambda seen: not candidate(seen))
@@ -198,7 +198,7 @@ def test_with_an_unknown_id_the_rest_of_the_spec_applies_and_going_back_starts_n
 def test_an_unknown_id_is_not_asked_for_again_at_every_look(stage: Stage) -> None:
     case = with_pushed(stage, "unknown")
     case.apply(deploymentID="no-such-either")
-    case.wait_event("NotSynced", "DeploymentNotFound", "no-such-either")
+    case.wait_event("DeploymentNotFound", "no-such-either")
     mark = case.mark()
     case.wait_looks(4)
     assert case.sent(mark) == [], "the second refusal is believed for a while"

@@ -95,7 +95,7 @@ def test_an_environment_that_vanished_is_looked_for_once_more_and_then_created_a
 def test_one_answer_that_does_not_find_it_is_not_believed(running: Stage) -> None:
     case = settled(running, "blinking")
     running.simulator.add_fault("answer", method="GET", path=f"/environments/{case.name}$", status=404, body={"message": "No."})
-    case.wait_event("NotSynced", "EnvironmentMissing")
+    case.wait_event("EnvironmentMissing")
     case.wait_settled()
     case.wait_looks(2)
     assert case.sent() == []
@@ -162,7 +162,7 @@ def test_a_deployment_that_baseten_updates_unasked_is_waited_for(running: Stage)
     case.wait_condition("Ready", "False", "Deploying", "UPDATING")
     case.wait_condition("Reconciling", "True", "Deploying")
     case.wait_settled()
-    case.wait_event("DeploymentStatusChanged", "is ACTIVE (was UPDATING)")
+    case.wait_event("DeploymentStatusChanged", "from UPDATING to ACTIVE")
     assert case.sent() == []
 
 

@@ -17,6 +17,7 @@ from chainenv.core.deletion import plan_deletion
 from chainenv.core.plan import plan
 from chainenv.core.reasons import Reason
 from chainenv.core.recover import recover
+from chainenv.core.report import GRACE_SECONDS
 from chainenv.core.schedule import Intervals, next_look
 from chainenv.core.status import Report, changes, project, to_json
 from chainenv.core.world import SERVING, Chainlet, ChainletState, Deployment, Environment
@@ -61,6 +62,7 @@ def reported(random: Random) -> Report:
         calls=tuple(a.call for a in planned.actions if random.random() < 0.8),
         complete=not failed,
         stale=random.random() < 0.1,
+        failing_for=random.choice([0.0, 1.0, 59.0, 60.0, 3600.0]) if failed else 0.0,
         reconcile_request="t1" if random.random() < 0.2 else None,
     )
 
@@ -113,7 +115,7 @@ def test_last_transition_time_moves_exactly_with_status(pair: tuple[ChainEnviron
 
 
 @given(pairs)
-def test_ready_is_true_only_for_what_was_seen_to_serve(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
+def test_ready_is_true_only_for_what_was_observed_to_serve(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
     given_ = pair[1]
     if given_.observed and have(project(*pair))["Ready"].status == "True":
         assert given_.environment is not None
@@ -122,10 +124,47 @@ def test_ready_is_true_only_for_what_was_seen_to_serve(pair: tuple[ChainEnvironm
 
 
 @given(pairs)
-def test_synced_is_true_only_after_a_look_that_found_nothing_to_say(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
+def test_synced_becomes_true_only_by_an_observation_without_findings(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
     given_ = pair[1]
-    synced = have(project(*pair))["Synced"].status == "True"
-    assert synced == (not given_.findings and not given_.calls)
+    before, synced = have(pair[0]).get("Synced"), have(project(*pair))["Synced"]
+    confirmed = given_.observed and not given_.findings and not given_.calls and not given_.drift
+    if confirmed:
+        assert synced.status == "True"
+    elif synced.status == "True":
+        assert synced == before, "kept as it was, with the generation that it was confirmed for"
+        assert given_.passing == given_.findings
+        assert given_.failing_for < GRACE_SECONDS
+
+
+@given(pairs)
+def test_one_read_that_failed_writes_nothing(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
+    previous = pair[0] if pair[0].conditions else project(*pair)
+    trouble = Finding(Severity.BLOCKED, Reason.UNAVAILABLE, "a request failed", "next try by 12:01Z")
+    first = Report(
+        generation=pair[1].generation, now=NOW, findings=(trouble,), journal=previous.operations, drift=previous.drift, complete=False
+    )
+    assert project(previous, first) == previous
+    assert list(changes(previous, project(previous, replace(first, failing_for=59)))) == [], "nor does a minute of failures warn anybody"
+
+
+@given(pairs)
+def test_a_rollout_under_way_is_never_settled(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
+    given_ = pair[1]
+    if given_.observed and given_.environment is not None and given_.environment.promoting:
+        assert {"Reconciling", "Stalled"} & have(project(*pair)).keys()
+
+
+@given(pairs)
+def test_the_message_is_never_good_news_while_something_is_wrong(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
+    status = project(*pair)
+    conditions = have(status)
+    wrong = [
+        c
+        for c in (conditions.get("Stalled"), conditions["Ready"], conditions["Synced"])
+        if c and (c.type == "Stalled") == (c.status == "True")
+    ]
+    if wrong:
+        assert (status.reason, status.message) == (wrong[0].reason, wrong[0].message)
 
 
 @given(pairs)

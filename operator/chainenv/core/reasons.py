@@ -62,7 +62,7 @@ class Reason(StrEnum):
 
 
 class Event(StrEnum):
-    """Reasons of Kubernetes Events."""
+    """Reasons of Kubernetes Events. A trouble's event has the reason of its condition."""
 
     CREATED = "EnvironmentCreated"
     ADOPTED = "EnvironmentAdopted"
@@ -75,5 +75,3 @@ class Event(StrEnum):
     DEACTIVATED = "DeploymentDeactivated"
     NOT_DEACTIVATED = "NotDeactivated"
     RELEASED = "Released"
-    NOT_SYNCED = "NotSynced"
-    STALLED = "Stalled"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .attempts import unsettled
 from .reasons import Reason
-from .status import Report
+from .report import Report
 from .world import Resource
 
 SLOWEST_PROGRESS = 60.0

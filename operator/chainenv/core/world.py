@@ -157,7 +157,7 @@ class PromotionProgress:
 @dataclass(frozen=True, slots=True)
 class Environment:
     """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape);
-    ``cleanup_twice``: in both places.     ``promotion_progress``: None on a server that does not tell."""
+    ``cleanup_twice``: in both places. ``promotion_progress``: None on a server that does not tell."""
 
     name: str
     chain_id: str

@@ -16,11 +16,16 @@ _COLUMNS: tuple[tuple[str, str, str, int], ...] = (
     ("Deployment", "string", ".status.currentDeployment.id", 0),
     ("Status", "string", ".status.state", 0),
     ("Replicas", "integer", ".status.activeReplicas", 0),
+    ("Synced", "string", '.status.conditions[?(@.type=="Synced")].status', 0),
     ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
-    ("Synced", "string", '.status.conditions[?(@.type=="Synced")].status', 1),
-    ("Message", "string", '.status.conditions[?(@.type=="Synced")].message', 1),
+    ("Candidate", "string", ".status.candidateDeployment.id", 1),
+    ("Reason", "string", ".status.reason", 1),
+    ("Message", "string", ".status.message", 1),
 )
+
+_SELECTABLE = (".spec.chainID", ".spec.environmentName")
+"""For ``kubectl get --field-selector``; an API server before 1.31 leaves them out."""
 
 
 def _structural(node: Any, definitions: JsonSchema) -> Any:
@@ -84,7 +89,7 @@ def custom_resource_definition() -> JsonSchema:
                 "listKind": f"{KIND}List",
                 "plural": PLURAL,
                 "singular": KIND.lower(),
-                "shortNames": ["chenv"],
+                "shortNames": ["chenv", "chainenv"],
                 "categories": ["baseten"],
             },
             "versions": [
@@ -94,6 +99,7 @@ def custom_resource_definition() -> JsonSchema:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [_column(*column) for column in _COLUMNS],
+                    "selectableFields": [{"jsonPath": path} for path in _SELECTABLE],
                     "schema": {"openAPIV3Schema": spec_schema()},
                 }
             ],

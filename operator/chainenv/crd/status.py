@@ -104,6 +104,7 @@ class DeploymentStatus(Part):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
+    chainlets_omitted: Annotated[int | None, Field(description="How many more chainlets there are than can be listed.")] = None
 
 
 class EnvironmentStatus(Part):
@@ -115,6 +116,14 @@ class EnvironmentStatus(Part):
     managed: Annotated[
         bool | None, Field(description="Whether this resource has created or adopted it; false while it is only looked at.")
     ] = None
+
+
+class PromotionStatus(Part):
+    """The promotion under way, or the last one, as Baseten describes it."""
+
+    state: Annotated[str, Field(description="Baseten's status, for example RAMPING_UP or FAILED.")]
+    traffic_percent: Annotated[int | None, Field(description="Share of the traffic that the new deployment gets, percent.")] = None
+    message: Annotated[str | None, Field(description="What Baseten says went wrong.")] = None
 
 
 class Drift(Part):
@@ -176,12 +185,20 @@ class ChainEnvironmentStatus(Part):
         ),
     ] = ()
     state: Annotated[str | None, Field(description="The current deployment's status, or in a word why there is none to show.")] = None
+    reason: Annotated[
+        str | None,
+        Field(description="Reason of the most important condition: Stalled, else Ready or Synced if not True, else Reconciling or Ready."),
+    ] = None
+    message: Annotated[str | None, Field(description="Message of the most important condition.")] = None
     active_replicas: Annotated[int | None, Field(description="Replicas that serve now, of all chainlets of the current deployment.")] = None
     environment: Annotated[EnvironmentStatus | None, Field(description="The environment on Baseten.")] = None
     current_deployment: Annotated[DeploymentStatus | None, Field(description="The deployment that serves the environment.")] = None
     candidate_deployment: Annotated[
         DeploymentStatus | None, Field(description="The deployment that is being promoted into the environment.")
     ] = None
+    promotion: Annotated[PromotionStatus | None, Field(description="The promotion as Baseten describes it; absent where it does not.")] = (
+        None
+    )
     chainlet_settings: Annotated[
         tuple[ObservedChainletSettings, ...],
         Field(
@@ -189,13 +206,15 @@ class ChainEnvironmentStatus(Part):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["chainletName"]},
         ),
     ] = ()
+    chainlet_settings_omitted: Annotated[int | None, Field(description="How many more chainlets there are than can be listed.")] = None
     promotion_settings: Annotated[
         ObservedPromotionSettings | None, Field(description="The environment's promotion settings as Baseten shows them.")
     ] = None
     drift: Annotated[
         tuple[Drift, ...],
-        Field(description="What differs and is not being corrected.", json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        Field(description="What differs and is not being corrected; at most 100.", json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
+    drift_omitted: Annotated[int | None, Field(description="How many more differences there are than drift lists.")] = None
     operations: Annotated[
         tuple[JournalEntry, ...],
         Field(description="The operator's journal.", json_schema_extra={"x-kubernetes-list-type": "atomic"}),

@@ -37,6 +37,7 @@ from .status import (
     ObservedChainletSettings,
     ObservedPromotionSettings,
     ObservedRollingDeployConfig,
+    PromotionStatus,
 )
 
 
@@ -80,6 +81,7 @@ __all__ = [
     "ObservedRollingDeployConfig",
     "Part",
     "PromotionSettings",
+    "PromotionStatus",
     "RollingDeployConfig",
     "SecretKeyRef",
     "kubernetes_name",

@@ -179,6 +179,9 @@ class Reconciler:
     def _with_failures(self, report: Report, resource: Resource, memo: Memory) -> Report:
         """What is not sent because its last try failed is not in sync either."""
         now = self._ports.monotonic()
+        if memo.retries:
+            report = replace(report, failing_for=self._failing_for(memo))
+            memo.failing_since = now if memo.failing_since is None else memo.failing_since
         for retry in memo.retries.values():
             report = troubles.failed(report, resource, retry.error, retry.failures, max(0.0, retry.at - now))
         return report
@@ -232,9 +235,13 @@ class Reconciler:
             journal=self._journal(resource, memo),
             drift=resource.status.drift,
             complete=False,
+            failing_for=self._failing_for(memo),
             stale=self._stale(memo),
             deleting=resource.deleting,
         )
+
+    def _failing_for(self, memo: Memory) -> float:
+        return 0.0 if memo.failing_since is None else self._ports.monotonic() - memo.failing_since
 
     def _stale(self, memo: Memory) -> bool:
         """Whether the last successful read is too old to be shown as the present."""
@@ -279,8 +286,6 @@ class Reconciler:
     async def _failed(self, baseten: Baseten, resource: Resource, memo: Memory, report: Report, error: BasetenError) -> float:
         if troubles.is_refused_key(error):
             self._ports.keys.refused(resource, baseten.key)
-        if memo.failing_since is None:
-            memo.failing_since = self._ports.monotonic()
         delay = self._delay(error, memo)
         log.warning(error.message, extra={**of_last_call(error.endpoint), "retry_seconds": round(delay, 1)})
         if troubles.worth_showing(error) or report.calls or report.journal != resource.status.operations:
@@ -289,16 +294,19 @@ class Reconciler:
 
     def _delay(self, error: BasetenError | None, memo: Memory) -> float:
         """Seconds until the next try after one more failure."""
+        if memo.failing_since is None:
+            memo.failing_since = self._ports.monotonic()
         memo.failures += 1
         return troubles.delay(error, memo.failures, self._intervals, self._ports.luck())
 
     async def _internal_error(self, key: Key, memo: Memory) -> float:
-        delay = self._delay(None, memo)
         resource = self._ports.store.get(key)
-        if resource is None:
+        report = troubles.internal_error(self._blank(resource, memo)) if resource is not None else None
+        delay = self._delay(None, memo)
+        if resource is None or report is None:
             return delay
         try:
-            await self._publish(resource, memo, troubles.internal_error(self._blank(resource, memo)))
+            await self._publish(resource, memo, report)
         except WriteConflictError:
             return CONFLICT_SECONDS
         except NotLeadingError:

@@ -1,4 +1,4 @@
-"""Failures in words: what the status says of them and when the next try is."""
+"""Failures in words: how the status describes them and when the next try is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from ..api import BasetenError, Conflict, CredentialsRefused, RateLimited
 from ..core.actions import Call, CreateEnvironment, Deactivate, Finding, Promote, Severity, UpdateAutoscaling, UpdateInstanceTypes
 from ..core.reasons import Event, Reason
 from ..core.schedule import Intervals, backoff
-from ..core.status import Report, Told, told
+from ..core.status import Report, Told
+from ..core.words import changed
 from ..core.world import Resource, World
 from .ports import KeyUnavailableError
 
@@ -21,7 +22,7 @@ def is_refused_key(error: BasetenError) -> bool:
 
 
 def worth_showing(error: BasetenError) -> bool:
-    """A refused key is told of when the next run finds no other; a short wait for the rate limit is nobody's concern."""
+    """A refused key is described when the next run finds no other; a short wait for the rate limit is nobody's concern."""
     return not is_refused_key(error) and not (isinstance(error, RateLimited) and error.retry_after < SHORT_SECONDS)
 
 
@@ -46,7 +47,7 @@ def no_key(report: Report, resource: Resource, error: KeyUnavailableError) -> Re
 
 
 def internal_error(report: Report) -> Report:
-    message = "the operator failed to handle this resource and tries again; its log has the details"
+    message = "internal error; retrying (see the operator's logs)"
     return dataclasses.replace(report, findings=(Finding(Severity.BLOCKED, Reason.INTERNAL_ERROR, message),), complete=False)
 
 
@@ -69,27 +70,27 @@ def _finding(report: Report, error: BasetenError, failures: int, delay_seconds: 
     until = report.now + timedelta(seconds=delay_seconds + 59)
     again = f"next try by {until:%H:%M}Z"
     if isinstance(error, RateLimited):
-        return Finding(Severity.BLOCKED, Reason.RATE_LIMITED, "Baseten's rate limit for this key is reached", again)
+        return Finding(Severity.BLOCKED, Reason.RATE_LIMITED, "rate limit of this API key reached", again)
     if isinstance(error, CredentialsRefused):
-        return Finding(Severity.STALLED, Reason.CREDENTIALS_REFUSED, f"Baseten refuses the API key: {error.message}")
+        return Finding(Severity.STALLED, Reason.CREDENTIALS_REFUSED, f"API key refused by Baseten: {error.message}")
     reason = Reason.CONFLICT if isinstance(error, Conflict) else Reason.UNAVAILABLE
     many = 1 << (failures.bit_length() - 1)
     count = f"{many} or more times in a row" if many > 1 else "once"
-    return Finding(Severity.BLOCKED, reason, f"a call to Baseten failed {count}: {error.message}", again)
+    return Finding(Severity.BLOCKED, reason, f"request to Baseten failed {count}: {error.message}", again)
 
 
 def event_of(call: Call, world: World) -> Told:
-    """The event that tells of a call."""
+    """The event of a call that was made."""
     match call:
         case CreateEnvironment():
-            return Told(Event.CREATED, f"environment {world.desired.environment} of chain {world.desired.chain_id} created")
+            return Told(Event.CREATED, f"created environment {world.desired.environment} of chain {world.desired.chain_id}")
         case UpdateAutoscaling():
-            return Told(Event.AUTOSCALING_CORRECTED, told(call))
+            return Told(Event.AUTOSCALING_CORRECTED, f"corrected {changed(call.differences)}")
         case UpdateInstanceTypes():
-            return Told(Event.INSTANCE_TYPES_CHANGED, told(call))
+            return Told(Event.INSTANCE_TYPES_CHANGED, f"changed {changed(call.differences)}; a deployment was started")
         case Promote():
-            return Told(Event.PROMOTED, told(call))
+            return Told(Event.PROMOTED, f"started the promotion of deployment {call.deployment_id}")
         case Deactivate():
-            return Told(Event.DEACTIVATED, told(call))
+            return Told(Event.DEACTIVATED, f"deactivated deployment {call.deployment_id}")
         case _:
-            return Told(Event.PROMOTION_SETTINGS_CORRECTED, told(call))
+            return Told(Event.PROMOTION_SETTINGS_CORRECTED, f"corrected {changed(call.differences)}")

@@ -151,7 +151,7 @@ def test_synced_tells_every_finding_once_and_what_was_sent() -> None:
 
 def test_synced_names_chainlets_and_fields_that_were_sent() -> None:
     message = conditions(report(environment(), calls=(UpdateInstanceTypes({"A": LARGE}, DRIFT),)))["Synced"].message
-    assert "chainletSettings[A].instanceTypeID is 2x8, wanted A10Gx8x32" in message
+    assert "A instanceTypeID 2x8 -> A10Gx8x32" in message
 
 
 def test_what_stands_in_the_way_of_a_deletion_is_told_even_when_paused() -> None:
@@ -175,7 +175,7 @@ ROWS: list[tuple[str, Report, str, str]] = [
     ("sent", report(environment(), calls=(Promote("d", None),)), "Reconciling", "InProgress"),
     ("candidate", report(environment(candidate=deployment("n", "BUILDING"))), "Reconciling", "InProgress"),
     ("candidate ramping up", report(environment(candidate=deployment("n", "ACTIVE"))), "Reconciling", "InProgress"),
-    ("transient", report(environment(), UNAVAILABLE, complete=False), "Reconciling", "InProgress"),
+    ("transient", report(environment(), UNAVAILABLE, complete=False, failing_for=1), "Reconciling", "InProgress"),
     ("refused", report(environment(), STALLED), "Stalled", "Failed"),
     ("refused and waiting", report(environment(), STALLED, WAITING), "Stalled", "Failed"),
     ("failed", at("BUILD_FAILED"), "Stalled", "Failed"),

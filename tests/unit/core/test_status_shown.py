@@ -12,7 +12,7 @@ import pytest
 from chainenv.core.actions import CreateEnvironment, Deactivate, Finding, Operation, Promote, Severity, UpdatePromotionSettings
 from chainenv.core.reasons import Reason
 from chainenv.core.status import changes, project, to_json, told
-from chainenv.core.world import ChainletState, Environment
+from chainenv.core.world import ChainletState, Environment, PromotionProgress
 from chainenv.crd.types import ChainEnvironmentStatus, Drift, InstanceType
 
 from .helpers import CHAIN, NAME, NOW, Case, ago, answered, deployment, environment, report, running, state, table
@@ -189,16 +189,19 @@ REFUSED = Finding(Severity.STALLED, Reason.REFUSED, "m")
 WAITING = Finding(Severity.WAITING, Reason.CORRECTING, "m")
 ACTIVE, BUILDING = environment(), environment(current=deployment(status="BUILDING"))
 FAILED = environment(candidate=deployment("n", "BUILD_FAILED"))
+ROLLING = environment(candidate=deployment("n", "BUILDING"))
+CANDIDATE = [("DeploymentStatusChanged", False)]
 
 
 @table(
-    Case("nothing new", "repeated ones are not told", (ACTIVE, ACTIVE), []),
+    Case("nothing new", "repeated ones are not repeated", (ACTIVE, ACTIVE), []),
     Case("first look", "a deployment is there", (None, ACTIVE), [("DeploymentStatusChanged", False)]),
     Case("another status", "told", (BUILDING, ACTIVE), [("DeploymentStatusChanged", False)]),
-    Case("a candidate fails", "a warning", (ACTIVE, FAILED), [("DeploymentStatusChanged", True)]),
-    Case("blocked", "a warning", (ACTIVE, ACTIVE, NOT_FOUND), [("NotSynced", True)]),
-    Case("stalled", "a warning, once", (ACTIVE, ACTIVE, REFUSED, NOT_FOUND), [("Stalled", True)]),
+    Case("a candidate fails", "a warning", (ACTIVE, FAILED), [("DeploymentStatusChanged", True), ("RolloutFailed", True)]),
+    Case("blocked", "a warning", (ACTIVE, ACTIVE, NOT_FOUND), [("ChainletNotFound", True)]),
+    Case("stalled", "a warning, once", (ACTIVE, ACTIVE, REFUSED, NOT_FOUND), [("Refused", True)]),
     Case("waiting", "passes by itself", (ACTIVE, ACTIVE, WAITING), []),
+    Case("becomes final", "was described while the rollout ran", (ACTIVE, ROLLING, NOT_FOUND), [*CANDIDATE, ("ChainletNotFound", True)]),
 )
 def test_events(case: Case) -> None:
     assert events(*case.given) == case.expected, case.why
@@ -207,7 +210,7 @@ def test_events(case: Case) -> None:
 def test_an_event_says_what_it_was_before() -> None:
     old = project(FRESH, report(BUILDING))
     (event,) = changes(old, project(old, report(ACTIVE)))
-    assert event.message == "current deployment dep-old is ACTIVE (was BUILDING)"
+    assert event.message == "current deployment dep-old changed from BUILDING to ACTIVE"
 
 
 def test_a_trouble_that_stays_is_told_once() -> None:
@@ -219,7 +222,7 @@ def test_a_trouble_that_stays_is_told_once() -> None:
     Case("create", "what was done", CreateEnvironment({}, ()), "create the environment"),
     Case("promote", "what was done", Promote("d1", True), "promote deployment d1"),
     Case("deactivate", "what was done", Deactivate("d1"), "deactivate deployment d1"),
-    Case("settings", "old and new", UpdatePromotionSettings({}, (Drift(path="p", desired="1", actual="2"),)), "p is 2, wanted 1"),
+    Case("settings", "old and new", UpdatePromotionSettings({}, (Drift(path="p", desired="1", actual="2"),)), "p 2 -> 1"),
 )
 def test_told(case: Case) -> None:
     assert told(case.given) == case.expected, case.why
@@ -228,3 +231,64 @@ def test_told(case: Case) -> None:
 def test_the_journal_keeps_its_times() -> None:
     status = shown(journal=(answered(Operation.PROMOTE, 5),))
     assert status["operations"][0]["startedAt"] == ago(5).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_trouble_that_becomes_final_is_described_once() -> None:
+    rolling = project(FRESH, report(ROLLING, NOT_FOUND))
+    assert [e.reason for e in changes(rolling, project(rolling, report(ACTIVE, NOT_FOUND)))] == []
+
+
+# -- the promotion, and sizes --------------------------------------------------------------------------------------
+
+
+@table(
+    Case("no such field", "an older server", None, None),
+    Case("running", "as described", PromotionProgress("RAMPING_UP", 30), {"state": "RAMPING_UP", "trafficPercent": 30}),
+    Case("failed", "with the error", PromotionProgress("FAILED", 0, "boom"), {"state": "FAILED", "trafficPercent": 0, "message": "boom"}),
+)
+def test_the_promotion_is_shown(case: Case) -> None:
+    there = replace(environment(), promotion_progress=case.given)
+    assert shown(there).get("promotion") == case.expected, case.why
+    assert "promotion" not in shown(None, previous=project(FRESH, report(there)))
+
+
+def test_drift_is_capped_and_the_rest_is_counted() -> None:
+    many = tuple(Drift(path=f"p{i}", desired="x" * 5000, actual="y") for i in range(130))
+    finding = Finding(Severity.BLOCKED, Reason.DRIFTED, "m")
+    status = project(FRESH, report(FULL, finding, drift=many))
+    assert (len(status.drift), status.drift_omitted) == (100, 30)
+    assert len(status.drift[0].desired) <= 256
+    blind = report(FULL, finding, observed=False, drift=status.drift)
+    assert project(status, blind).drift_omitted == 30, "what was not observed stays as it was"
+    assert project(status, report(FULL)).drift_omitted is None
+
+
+@pytest.mark.parametrize("letter", ["n", "\u20ac", "\U0001f4a5"])
+def test_the_largest_status_fits(letter: str) -> None:
+    """200 chainlets with names of 256 characters, a candidate, every setting different, and the journal of it all."""
+    names = [letter * 250 + f"{i:06}" for i in range(200)]
+    settings = dict.fromkeys(
+        ("min_replica", "max_replica", "autoscaling_window", "scale_down_delay", "concurrency_target", "target_in_flight_tokens"), 1_000_000
+    )
+    type_ = TYPE.model_copy(update={"id": "A100:8x12x144x8x640", "name": "A100:8x12x144x8x640 - 8 A100s, 640 GiB VRAM"})
+    states = tuple(ChainletState(name, type_, settings) for name in names)
+    ones = tuple(
+        replace(running(name, autoscaling=settings, status="UNHEALTHY"), id="abcd1234", instance_type_name=type_.name) for name in names
+    )
+    seen = environment(*states, current=deployment("c" * 20, "UNHEALTHY", *ones), candidate=deployment("n" * 20, "BUILDING", *ones))
+    drift = tuple(
+        Drift(path=f"chainletSettings[{name}].autoscalingSettings.{field}", desired="1000000", actual="1000000")
+        for name in names
+        for field in settings
+    )
+    values = tuple(f"{name}={type_.id}" for name in names) if letter == "n" else ()
+    journal = (answered(Operation.INSTANCE_TYPES, 5, values=values), answered(Operation.PROMOTE, 5, message="x" * 1024))
+    finding = Finding(Severity.BLOCKED, Reason.DRIFTED, "x" * 100_000)
+    status = shown(seen, findings=(finding,), drift=drift, journal=journal)
+    assert len(json.dumps(status, ensure_ascii=False).encode()) < 500 * 1024
+    for name in ("currentDeployment", "candidateDeployment"):
+        assert len(status[name]["chainlets"]) + status[name].get("chainletsOmitted", 0) == 200
+    assert len(status["chainletSettings"]) + status.get("chainletSettingsOmitted", 0) == 200
+    assert len(status["drift"]) + status["driftOmitted"] == 1200
+    if letter == "n":
+        assert (len(status["chainletSettings"]), len(status["currentDeployment"]["chainlets"])) == (200, 200)

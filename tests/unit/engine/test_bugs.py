@@ -136,10 +136,10 @@ async def turning(queue: Queue) -> AsyncIterator[None]:
 async def test_the_resource_says_internal_error_and_the_log_has_the_details(memory: Memory, caplog: pytest.LogCaptureFixture) -> None:
     delay = await reconciler(memory).reconcile(BROKEN)
     assert delay is not None
-    said = memory.said(BROKEN, "Synced")
+    said = memory.said(BROKEN, "Reconciling")
     assert said is not None
     assert said[0] == "InternalError"
-    assert "its log has the details" in said[1]
+    assert "see the operator's logs" in said[1]
     assert DETAIL not in json.dumps(to_json(memory.resources[BROKEN].status))
     (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert record.exc_info is not None
