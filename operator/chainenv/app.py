@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from . import __version__, metrics
-from .api import ApiKey, Baseten, CallRecord, Hooks, Transport, WaitRecord
+from .api import ApiKey, Baseten, CallRecord, Endpoint, Hooks, Transport, WaitRecord
 from .core.schedule import Intervals, first_look, needs_attention, was_asked_for
 from .core.world import Timing
 from .engine.context import LAST_CALL, of_last_call
@@ -54,7 +54,7 @@ class LeaseLostError(Exception):
 class Operator:
     """One process: the watch, the queue, and what serves them."""
 
-    def __init__(self, settings: Settings, cluster: Cluster) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, transport: Transport) -> None:
         self._settings = settings
         self._cluster = cluster
         self._leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
@@ -64,12 +64,7 @@ class Operator:
         self._lister = Lister(cluster, self._store, settings.namespaces)
         self._watch = Watch(self._store, cluster, settings.namespaces, lambda: self._lister.page)
         self._events = EventWriter(cluster)
-        self._transport = Transport(
-            settings.baseten_base_url,
-            timeout_seconds=settings.request_timeout_seconds,
-            rate_limit=settings.rate_limit,
-            hooks=Hooks(on_call=_count_call, on_wait=_count_wait),
-        )
+        self._transport = transport
         self._reconciler = Reconciler(self._ports(), _intervals(settings), _timing(settings))
         self._queue = Queue(self._handle, workers=WORKERS)
         self._listed = False
@@ -82,8 +77,9 @@ class Operator:
             store=self._store,
             keys=self._keys,
             events=self._events,
-            baseten=lambda key: Baseten(self._transport, key),
+            baseten=lambda key: Baseten(self._transport, key, self._departing),
             now=lambda: datetime.now(UTC),
+            monotonic=time.monotonic,
             luck=random.random,
             fence=self._fence,
             measure=self._measures,
@@ -93,6 +89,11 @@ class Operator:
         """Raises NotLeadingError when another process may act."""
         if self._leader is not None:
             self._leader.fence()
+
+    def _departing(self, endpoint: Endpoint) -> None:
+        """Right before a call leaves: the wait for a turn may have outlasted the Lease."""
+        if endpoint.writes:
+            self._fence()
 
     def _changed(self, key: Key) -> None:
         if self._listed:
@@ -251,6 +252,19 @@ def _own_key(settings: Settings) -> ApiKey | None:
         raise BadSettingError(f"BASETEN_API_KEY=(hidden) cannot be used: {error}") from None
 
 
+def transport_for(settings: Settings) -> Transport:
+    """Raises BadSettingError: a proxy or authorities of the environment that cannot be used."""
+    try:
+        return Transport(
+            settings.baseten_base_url,
+            timeout_seconds=settings.request_timeout_seconds,
+            rate_limit=settings.rate_limit,
+            hooks=Hooks(on_call=_count_call, on_wait=_count_wait),
+        )
+    except ValueError as error:
+        raise BadSettingError(str(error)) from None
+
+
 async def _serving(variable: str, port: int, serving: Coroutine[Any, Any, web.AppRunner]) -> web.AppRunner:
     try:
         return await serving
@@ -288,5 +302,7 @@ def _count_wait(wait: WaitRecord) -> None:
 
 
 async def run(settings: Settings) -> None:
-    """Raises NoClusterError."""
-    await Operator(settings, await Cluster.connect()).run()
+    """Raises NoClusterError, and BadSettingError for what only its use shows."""
+    transport = transport_for(settings)
+    _own_key(settings)
+    await Operator(settings, await Cluster.connect(), transport).run()

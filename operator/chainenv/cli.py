@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import click
 from . import __version__, app, logs
 from .crd.schema import as_yaml
 from .kube.cluster import NoClusterError
-from .settings import BadSettingError, Settings, load, variable_of
+from .settings import BadSettingError, Settings, bounds_of, default_of, load, type_of, variable_of
 
 _KEY = "baseten_api_key"
+_PROBLEM = " cannot be used: "
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,10 +32,18 @@ def _flags(command: Callable[..., Any]) -> Callable[..., Any]:
         if name == _KEY:
             option = click.option("--baseten-api-key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=_KEY_FILE)
         else:
-            flag = "--" + name.replace("_", "-")
-            option = click.option(flag, name, metavar="TEXT", help=f"{field.description} [{variable_of(name)}]")
+            option = click.option(_flag(name), name, metavar=type_of(name), help=_help(name, field.description))
         command = option(command)
     return command
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _help(name: str, description: str | None) -> str:
+    bounds = bounds_of(name)
+    return f"{description} [{variable_of(name)}; default: {default_of(name)}{f'; {bounds}' if bounds else ''}]"
 
 
 _KEY_FILE = "file that holds the key for resources without apiKeySecretRef [BASETEN_API_KEY holds the key itself]"
@@ -44,17 +54,42 @@ _KEY_FILE = "file that holds the key for resources without apiKeySecretRef [BASE
 def run(baseten_api_key_file: Path | None, **flags: str | None) -> None:
     """Run the operator until SIGTERM."""
     given: dict[str, Any] = {variable_of(name): value for name, value in flags.items() if value is not None}
-    if baseten_api_key_file is not None:
-        given[variable_of(_KEY)] = baseten_api_key_file.read_text(encoding="utf-8")
+    written = {variable_of(name): (_flag(name), value) for name, value in flags.items() if value is not None}
     try:
+        if baseten_api_key_file is not None:
+            written[variable_of(_KEY)] = ("--baseten-api-key-file", str(baseten_api_key_file))
+            given[variable_of(_KEY)] = _key_in(baseten_api_key_file)
         settings = load(**given)
         logs.set_up(settings)
         asyncio.run(app.run(settings))
-    except (BadSettingError, NoClusterError) as error:
+    except BadSettingError as error:
+        print("\n".join(_as_written(line, written) for line in str(error).splitlines()), file=sys.stderr)
+        sys.exit(2)
+    except NoClusterError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     except app.LeaseLostError:
         sys.exit(1)
+
+
+def _key_in(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise BadSettingError(f"{variable_of(_KEY)}=(hidden) cannot be used: {problem}") from None
+
+
+def _as_written(line: str, written: Mapping[str, tuple[str, str]]) -> str:
+    """With the flag that was used in place of the variable that it stands for."""
+    variable, _, rest = line.partition("=")
+    shown, found, problem = rest.partition(_PROBLEM)
+    if not found or variable not in written:
+        return line
+    flag, value = written[variable]
+    if shown != "(hidden)" or variable == variable_of(_KEY):
+        shown = shlex.quote(value) if value.isprintable() else repr(value)
+    return f"{flag}={shown}{found}{problem}"
 
 
 @main.command()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -28,27 +31,89 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    host = parts.hostname or ""
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("only scheme, host, port and path may stand in it")
-    if not host or parts.scheme not in ("http", "https"):
-        raise ValueError("write a URL such as https://api.baseten.co")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("http is only for loopback addresses: write https://")
-    return value.rstrip("/")
+def base_url(text: str) -> str:
+    """Without blanks and without a slash at its end; a path is kept: a gateway's prefix, which the API's own paths follow.
+
+    Raises ValueError with what to write; it does not repeat credentials that stand in `text`.
+    """
+    text = text.strip()
+    try:
+        url, port = httpx.URL(text), urlsplit(text).port
+    except (ValueError, httpx.InvalidURL):
+        raise ValueError("it is not a URL: write it as https://api.baseten.co") from None
+    if url.scheme not in ("https", "http") or not url.host or "%" in url.host or port == 0:
+        raise ValueError("it is not an https URL: write it as https://api.baseten.co")
+    if url.userinfo:
+        raise ValueError("it holds a user or password: write it without, the key comes from BASETEN_API_KEY or a Secret")
+    if url.query or url.fragment or text[-1] in "?#":
+        raise ValueError("it ends with a query or fragment: write it without '?' and '#'")
+    if url.path.rstrip("/").endswith("/v1"):
+        raise ValueError("it ends with /v1: write it without, the paths of the API begin with it")
+    if url.scheme == "http" and not is_loopback(url.host):
+        raise ValueError(f"it would send keys unencrypted: write https://{url.host} (http is for loopback only)")
+    return str(url).rstrip("/")
 
 
-def _names(value: Any) -> Any:
-    """A comma list as a tuple without blanks; an empty one means 'all'."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_CHAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def _namespace(name: str) -> str:
+    """An RFC 1123 label, as the API server wants it."""
+    if not _NAMESPACE.fullmatch(name):
+        raise ValueError(f"{name!r} is no namespace: write 1 to 63 lower-case letters, digits and '-', such as team-a")
+    return name
+
+
+def _parts(text: str) -> list[str]:
+    """What stands in a comma list, each once."""
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not parts:
+        raise ValueError("it names nothing: write namespaces with commas between them, or leave it out")
+    return parts
+
+
+def _namespaces(value: Any) -> Any:
+    return tuple(_namespace(part) for part in _parts(value)) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGrants:
+    """Whose resources may use the operator's own key: all, those of a namespace, or those of a namespace for one chain."""
+
+    everybody: bool = False
+    namespaces: frozenset[str] = frozenset()
+    chains: frozenset[tuple[str, str]] = frozenset()
+
+    def allows(self, namespace: str, chain_id: str) -> bool:
+        return self.everybody or namespace in self.namespaces or (namespace, chain_id) in self.chains
+
+    @classmethod
+    def parse(cls, text: str) -> KeyGrants:
+        """A comma list of `namespace` and `namespace:chainID`; `*` is all. Raises ValueError with what to write."""
+        parts = _parts(text)
+        pairs = [part.split(":", 1) for part in parts if part != "*"]
+        for pair in pairs:
+            if pair[0] == "*" or not all(_CHAIN_ID.fullmatch(chain_id) for chain_id in pair[1:]):
+                raise ValueError(
+                    f"{':'.join(pair)!r} cannot be granted: write namespace or namespace:chainID, such as team-a:abcd1234, or *"
+                )
+            _namespace(pair[0])
+        return cls(
+            everybody="*" in parts,
+            namespaces=frozenset(pair[0] for pair in pairs if len(pair) == 1),
+            chains=frozenset((pair[0], pair[1]) for pair in pairs if len(pair) == 2),
+        )
+
+    @classmethod
+    def unset(cls) -> KeyGrants:
+        """Whoever starts it from outside a cluster holds the key and the cluster's credentials: there is nobody to keep it from."""
+        return cls(namespaces=frozenset((own_namespace(),))) if in_cluster() else cls(everybody=True)
 
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Namespaces = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_namespaces)]
+Grants = Annotated[KeyGrants, NoDecode, BeforeValidator(lambda value: KeyGrants.parse(value) if isinstance(value, str) else value)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
@@ -73,27 +138,31 @@ class Settings(BaseSettings):
     ] = None
     baseten_base_url: Annotated[
         str,
-        AfterValidator(_base_url),
+        AfterValidator(base_url),
         Field(validation_alias="BASETEN_BASE_URL", description="Baseten's management API; http only for loopback"),
     ] = "https://api.baseten.co"
     default_key_namespaces: Annotated[
-        Names,
+        Grants,
         Field(
+            default_factory=KeyGrants.unset,
             validation_alias="CHAINENV_DEFAULT_KEY_NAMESPACES",
-            description="namespaces whose resources may use the operator's own key (comma list; empty: all)",
+            description="who may use the operator's own key (comma list of namespace or namespace:chainID; *: all)",
+            json_schema_extra={"otherwise": "in a cluster the operator's own namespace, else *"},
         ),
-    ] = ()
+    ]
     namespaces: Annotated[
-        Names,
-        Field(validation_alias="CHAINENV_NAMESPACES", description="namespaces watched (comma list; empty: all)"),
+        Namespaces,
+        Field(
+            validation_alias="CHAINENV_NAMESPACES", description="namespaces watched (comma list)", json_schema_extra={"otherwise": "all"}
+        ),
     ] = ()
     poll_seconds: Annotated[
         Seconds,
-        Field(validation_alias="CHAINENV_POLL_SECONDS", description="time between looks at a settled environment"),
+        Field(validation_alias="CHAINENV_POLL_SECONDS", description="time between two polls of a settled environment"),
     ] = 300
     progress_seconds: Annotated[
         Seconds,
-        Field(validation_alias="CHAINENV_PROGRESS_SECONDS", description="time between looks while something moves"),
+        Field(validation_alias="CHAINENV_PROGRESS_SECONDS", description="time between two polls while something changes"),
     ] = 10
     vanish_seconds: Annotated[
         Seconds,
@@ -126,16 +195,18 @@ class Settings(BaseSettings):
         Field(
             default_factory=in_cluster,
             validation_alias="CHAINENV_LEADER_ELECTION",
-            description="act only while holding the Lease chainenv-operator (default: true in a cluster)",
+            description="act only while holding the Lease chainenv-operator",
+            json_schema_extra={"otherwise": "true in a cluster, else false"},
         ),
     ]
     lease_namespace: Annotated[
         str,
+        AfterValidator(_namespace),
         Field(
             default_factory=own_namespace,
-            min_length=1,
             validation_alias="CHAINENV_LEASE_NAMESPACE",
-            description="namespace of the Lease (default: the operator's own)",
+            description="namespace of the Lease",
+            json_schema_extra={"otherwise": "the operator's own"},
         ),
     ]
     metrics_port: Annotated[Port, Field(validation_alias="CHAINENV_METRICS_PORT", description="port of /metrics; 0 picks a free one")] = (
@@ -152,13 +223,14 @@ class Settings(BaseSettings):
         Field(
             default_factory=lambda: "text" if sys.stderr.isatty() else "json",
             validation_alias="CHAINENV_LOG_FORMAT",
-            description="text or json (default: text on a terminal, else json)",
+            description="how log lines are written",
+            json_schema_extra={"otherwise": "text on a terminal, else json"},
         ),
     ]
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v),
-        Field(validation_alias="CHAINENV_LOG_LEVEL", description="debug, info, warning or error"),
+        Field(validation_alias="CHAINENV_LOG_LEVEL", description="which log lines are written"),
     ] = "info"
 
     @property
@@ -170,6 +242,40 @@ class Settings(BaseSettings):
 def variable_of(field: str) -> str:
     """The environment variable behind a field of ``Settings``."""
     return str(Settings.model_fields[field].validation_alias)
+
+
+def default_of(field: str) -> str:
+    """For people: a value, or a rule where it depends on where the operator runs."""
+    info = Settings.model_fields[field]
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    value = str(extra["otherwise"]) if "otherwise" in extra else info.default
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def bounds_of(field: str) -> str:
+    """For people; empty for what is no number."""
+    words = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
+    found = (
+        f"{word} {getattr(part, name):g}"
+        for part in Settings.model_fields[field].metadata
+        for name, word in words.items()
+        if hasattr(part, name)
+    )
+    return " ".join(found)
+
+
+def type_of(field: str) -> str:
+    """As it stands for a value in a command line."""
+    kind = Settings.model_fields[field].annotation
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
+    if field.endswith("_seconds"):
+        return "SECONDS"
+    if field.endswith("_url"):
+        return "URL"
+    if field.endswith("_namespace"):
+        return "NAMESPACE"
+    return {bool: "true|false", int: "PORT", float: "NUMBER"}.get(kind, "LIST") if isinstance(kind, type) else "LIST"
 
 
 def load(**overrides: Any) -> Settings:
@@ -185,6 +291,6 @@ def _explain(item: Any, overrides: dict[str, Any]) -> str:
     field = next((n for n in Settings.model_fields if location in (n, variable_of(n))), location)
     variable = variable_of(field) if field in Settings.model_fields else location
     value = overrides.get(variable, os.environ.get(variable, ""))
-    shown = "(hidden)" if field == "baseten_api_key" else repr(value)
+    shown = "(hidden)" if field == "baseten_api_key" or (field == "baseten_base_url" and set("@?#") & set(value)) else repr(value)
     allowed = item["msg"].removeprefix("Value error, ")
     return f"{variable}={shown} cannot be used: {allowed[0].lower()}{allowed[1:]} ({Settings.model_fields[field].description})"

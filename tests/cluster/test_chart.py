@@ -23,7 +23,7 @@ EVERYTHING: dict[str, Any] = {
     "replicas": 3,
     "image": {"repository": "registry.example.com/team/chainenv", "digest": f"sha256:{'0a' * 32}", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
-    "apiKey": {**KEY, "optional": True, "namespaces": ["chains-staging"]},
+    "apiKey": {**KEY, "optional": True, "namespaces": ["chains-staging", "chains-production:abcd1234"]},
     "namespaces": ["chains-staging", "chains-production"],
     "baseten": {"url": "https://baseten.example.com"},
     "settings": {
@@ -77,7 +77,7 @@ MATRIX: dict[str, dict[str, Any]] = {
         "metrics": {"service": {"enabled": False}},
         "leaderElection": {"enabled": False},
     },
-    "a key for all": {"apiKey": KEY},
+    "a key for all": {"apiKey": {**KEY, "namespaces": ["*"]}},
     "other names": {"fullnameOverride": "envs", "nameOverride": "chains"},
     "a CRD that goes with the release": {"crds": {"keep": False}},
 }
@@ -131,6 +131,11 @@ MISTAKES = {
         ["needs metrics.service.enabled"],
     ),
     "users of a key that is not there": ({"apiKey": {"namespaces": ["a"]}}, ["name its Secret in apiKey.existingSecret"]),
+    "a key for nobody knows whom": ({"apiKey": KEY}, ["apiKey.existingSecret needs apiKey.namespaces", "namespace:chainID"]),
+    "a user of the key that is no namespace": (
+        {"apiKey": {**KEY, "namespaces": ["Team_A"]}},
+        ["/apiKey/namespaces/0", "does not match pattern"],
+    ),
     "a service account without a name": ({"serviceAccount": {"create": False}}, ["serviceAccount.name"]),
 }
 

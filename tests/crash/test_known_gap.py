@@ -1,6 +1,6 @@
 """The one gap that no client can close: the answer is lost, and Baseten works on past the settling time before anything shows.
 
-What the operator does then is what docs/behaviour.md says under "The one gap": nothing before the settling time is over, one
+What the operator does then is what docs/behaviour.md says under "Known limitation": nothing before the settling time is over, one
 more call after it, and no third, whatever the first one still brings.
 """
 

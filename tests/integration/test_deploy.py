@@ -93,7 +93,8 @@ def test_one_operator_at_a_time_with_time_to_finish(cluster: Cluster) -> None:
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["image"] == f"chainenv-operator:{__version__}"
     assert container["env"] == [
-        {"name": "BASETEN_API_KEY", "valueFrom": {"secretKeyRef": {"name": "chainenv-operator", "key": "api-key", "optional": True}}}
+        {"name": "BASETEN_API_KEY", "valueFrom": {"secretKeyRef": {"name": "chainenv-operator", "key": "api-key", "optional": True}}},
+        {"name": "CHAINENV_DEFAULT_KEY_NAMESPACES", "value": NAMESPACE},
     ]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"metrics": 8080, "probes": 8081}

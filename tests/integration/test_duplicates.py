@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from .harness.case import RECONCILE, Case
-from .harness.stage import Stage, condition
+from .harness.stage import Stage, condition, is_handled
 from .harness.waiting import wait_until
 
 OWN = {"promotionSettings": {"rampUpDurationSeconds": 300}}
@@ -106,7 +106,7 @@ def test_a_duplicate_makes_no_call_whatever_happens_to_its_spec(scene: Scene) ->
     for each in (second, far):
         each.apply(environmentName=owner.name, promotionSettings={"rampUpDurationSeconds": 6}, deploymentID="some")
         each.annotate(RECONCILE, "please")
-        each.wait_echo("please")
+        each.wait_for("handled", is_handled)
         each.wait_condition("Stalled", "True", "DuplicateTarget")
     assert owner.calls(mark) == []
 

@@ -301,14 +301,6 @@ def test_a_key_that_may_only_read_is_told_and_reads_go_on(scene: Scene) -> None:
 # -- the annotation --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["missing", "empty", "refused"])
-def test_the_annotation_is_echoed_though_there_is_no_usable_key(scene: Scene, name: str) -> None:
-    case = scene.case(name)
-    case.wait_condition("Stalled", "True", TROUBLES[name].reason)
-    case.annotate(RECONCILE, "look")
-    case.wait_echo("look")
-
-
 def test_the_annotation_tries_a_refused_key_again_at_once(scene: Scene) -> None:
     case = scene.case("refused")
     case.wait_condition("Stalled", "True", "CredentialsRefused")

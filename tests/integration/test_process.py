@@ -31,7 +31,7 @@ BAD_SETTINGS = [
     },
     {
         "CHAINENV_POLL_SECONDS": ("0", "greater than 0"),
-        "BASETEN_BASE_URL": ("api.baseten.co", "write a URL such as https://api.baseten.co"),
+        "BASETEN_BASE_URL": ("api.baseten.co", "write it as https://api.baseten.co"),
     },
 ]
 """Variable: its value, and what the message says is allowed."""
@@ -57,7 +57,7 @@ def test_settings_that_cannot_be_used_stop_the_start_and_are_all_told(mistakes: 
 def test_a_flag_is_checked_as_its_variable_is() -> None:
     done = run("--poll-seconds", "soon")
     assert done.returncode == 2
-    assert done.stderr.startswith("CHAINENV_POLL_SECONDS='soon' cannot be used: ")
+    assert done.stderr.startswith("--poll-seconds=soon cannot be used: ")
 
 
 def test_without_a_cluster_it_says_where_one_is_looked_for(tmp_path: Path) -> None:

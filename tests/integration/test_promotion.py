@@ -106,4 +106,4 @@ def test_a_deployment_that_baseten_does_not_find_is_told(stage: Stage) -> None:
     assert "dep404" in told["message"]
     assert condition(stage.see(), "Ready")["status"] == "True"
     stage.wait_looks(2)
-    assert [each.call for each in stage.sent()] == ["promote"]
+    assert [each.call for each in stage.sent()] == ["promote", "promote"], "the first may have been too early"

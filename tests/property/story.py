@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from chainenv.core.actions import Action, Call, CreateEnvironment, Plan, Promote, UpdateInstanceTypes, with_entry
 from chainenv.core.plan import plan
 from chainenv.core.recover import lookups, recover
-from chainenv.core.world import Deployment, Desired, Environment, World
+from chainenv.core.world import Deployment, Desired, Environment, World, entry_id
 from chainenv.crd.types import JournalEntry
 
 from .model import RefusedError, apply, finish
@@ -37,6 +37,7 @@ class Story:
     sent: list[tuple[datetime, Action]] = field(default_factory=list)
     happened: list[Call] = field(default_factory=list)
     seen_candidate: str | None = None
+    acted: Desired | None = None
 
     def __post_init__(self) -> None:
         self.shown, self.known = self.truth, self.truth is not None
@@ -50,10 +51,22 @@ class Story:
         self._remember(seen)
         looked_up = {i: self._deployment(i) for i in lookups(self.journal, seen)}
         world = World(
-            self.wanted, seen, self.now, journal=self.journal, known=self.known, missing_since=self.missing_since, looked_up=looked_up
+            self.wanted,
+            seen,
+            self.now,
+            journal=self.journal,
+            known=self.known,
+            missing_since=self.missing_since,
+            observed_for={entry_id(e): (self.now - (e.finished_at or e.started_at)).total_seconds() for e in self.journal},
+            looked_up=looked_up,
+            chain_deployments=(),
+            spec_changed=self.wanted != self.acted,
+            differs_for=30,
         )
         planned = plan(recover(world))
         self._execute(planned, fate, lag)
+        if fate == ANSWERED:
+            self.acted = self.wanted
         return planned
 
     def observed(self) -> Environment | None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from chainenv.core.actions import Operation, Outcome
-from chainenv.core.world import Chainlet, ChainletState, Deployment, Desired, DesiredChainlet, Environment, World, digest
+from chainenv.core.world import Chainlet, ChainletState, Deployment, Desired, DesiredChainlet, Environment, World, digest, entry_id
 from chainenv.crd.types import InstanceType, JournalEntry
 
 T = TypeVar("T")
@@ -180,15 +180,19 @@ def world(random: Random) -> World:
     wanted = desired(random)
     seen = None if random.random() < 0.2 else environment(random) if random.random() < 0.4 else nearly(random, wanted)
     known = random.random() < 0.7
+    entries = journal(random, wanted) if random.random() < 0.8 else ()
     return World(
         desired=wanted,
         environment=seen,
         now=NOW,
-        journal=journal(random, wanted) if random.random() < 0.8 else (),
+        journal=entries,
         known=known,
         missing_since=NOW - timedelta(seconds=random.choice([0, 29, 30])) if known and seen is None else None,
         looked_up={id_: maybe(random, deployment(random)) for id_ in some(random, IDS)},
-        chain_chainlets=maybe(random, frozenset(some(random, NAMES))),
+        chain_deployments=maybe(random, (deployment(random),)),
+        observed_for={entry_id(e): random.choice([0.0, 30.0, 61.0, 3700.0]) for e in entries},
+        differs_for=random.choice([0.0, 30.0]),
+        spec_changed=random.random() < 0.5,
         forced=random.random() < 0.2,
     )
 

@@ -6,7 +6,7 @@ Wire types are in `api.models` (answers) and `api.requests` (bodies).
 from .client import ENDPOINTS, Baseten
 from .errors import BasetenError, Conflict, CredentialsRefused, Forbidden, Invalid, NotFound, NotSent, RateLimited, Unavailable
 from .keys import ApiKey
-from .transport import CallRecord, Endpoint, Hooks, Transport, WaitRecord
+from .transport import CallRecord, Departing, Endpoint, Hooks, Transport, WaitRecord
 
 __all__ = [
     "ENDPOINTS",
@@ -16,6 +16,7 @@ __all__ = [
     "CallRecord",
     "Conflict",
     "CredentialsRefused",
+    "Departing",
     "Endpoint",
     "Forbidden",
     "Hooks",

@@ -1,58 +1,77 @@
 """Where the API is, and the way to it."""
 
-import ipaddress
+import os
+import re
 import ssl
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Final
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
+
+from ..settings import base_url
+
+_HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 
 def api_url(text: str) -> httpx.URL:
     """Raises ValueError with a text that says what to write; it does not repeat credentials that stand in `text`."""
     try:
-        url = httpx.URL(text.strip())
-        port = urlsplit(text.strip()).port
-    except (ValueError, httpx.InvalidURL):
-        raise ValueError("BASETEN_BASE_URL is not a URL: write it as https://api.baseten.co") from None
-    if url.scheme not in ("https", "http") or not url.host or "%" in url.host or port == 0:
-        raise ValueError("BASETEN_BASE_URL is not an https URL: write it as https://api.baseten.co")
-    if url.userinfo:
-        raise ValueError("BASETEN_BASE_URL holds a user or password: write it without, the key comes from BASETEN_API_KEY or a Secret")
-    if url.query or url.fragment or text.strip()[-1] in "?#":
-        raise ValueError("BASETEN_BASE_URL ends with a query or fragment: write it without '?' and '#'")
-    if url.path.rstrip("/").endswith("/v1"):
-        raise ValueError("BASETEN_BASE_URL ends with /v1: write it without, the paths of the API begin with it")
-    if url.scheme == "http" and not _is_loopback(url.host):
-        raise ValueError(f"BASETEN_BASE_URL would send keys unencrypted: write https://{url.host} (http is for loopback only)")
-    return url
+        return httpx.URL(base_url(text))
+    except ValueError as error:
+        raise ValueError(f"BASETEN_BASE_URL cannot be used: {error}") from None
 
 
 def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
-    """From HTTPS_PROXY, ALL_PROXY and NO_PROXY. Plain http is for loopback, which never goes through a proxy."""
+    """From HTTPS_PROXY, ALL_PROXY and NO_PROXY. Plain http is for loopback, which never goes through a proxy.
+
+    Raises ValueError, without the proxy's credentials in the text.
+    """
     proxies = getproxies()
-    found = proxies.get("https") or proxies.get("all")
-    if url.scheme != "https" or not found or proxy_bypass(url.host):
+    name = next((name for name in ("https", "all") if proxies.get(name)), None)
+    if url.scheme != "https" or name is None or proxy_bypass(url.host):
         return None
+    found = proxies[name]
     try:
         proxy = httpx.URL(found if "://" in found else f"http://{found}")
     except httpx.InvalidURL:
         proxy = httpx.URL()
     if proxy.scheme not in ("http", "https") or not proxy.host:
-        raise ValueError("HTTPS_PROXY is not the URL of an HTTP proxy: write it as http://proxy.example:3128")
+        kind = f"a {proxy.scheme} proxy" if proxy.scheme.startswith("socks") else "not the URL of an HTTP proxy"
+        raise ValueError(
+            f"{_variable(name)} cannot be used: it is {kind}: write the URL of an HTTP proxy, such as http://proxy.example:3128"
+        )
     return httpx.Proxy(proxy)
 
 
+def _variable(name: str) -> str:
+    """As it is written in the environment: the lower-case one wins."""
+    return next((each for each in (f"{name}_proxy", f"{name.upper()}_PROXY") if os.environ.get(each)), f"{name.upper()}_PROXY")
+
+
 def trusted() -> ssl.SSLContext:
-    """The authorities of SSL_CERT_FILE or SSL_CERT_DIR, else certifi's."""
+    """The authorities of SSL_CERT_FILE or SSL_CERT_DIR, else certifi's. Raises ValueError when there is none to trust."""
+    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if not file and directory:
+        _check_directory(directory)
     try:
         return httpx.create_ssl_context()
-    except OSError as error:
-        raise ValueError(f"SSL_CERT_FILE cannot be used: {error.strerror or error}") from None
+    except ssl.SSLError:
+        problem = "no certificate in PEM format is in it"
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+    raise ValueError(f"SSL_CERT_FILE={file!r} cannot be used: {problem}: write the path of a file with the authorities' certificates (PEM)")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _check_directory(text: str) -> None:
+    """OpenSSL finds an authority by the hash of its subject in the file's name; it takes a list of directories, and silence for none."""
+    for directory in text.split(os.pathsep):
+        try:
+            if any(_HASHED.fullmatch(entry.name) for entry in Path(directory).iterdir()):
+                return
+            problem = "no certificate is in it under the hash of its subject"
+        except (OSError, ValueError) as error:
+            problem = getattr(error, "strerror", None) or str(error)
+    raise ValueError(
+        f"SSL_CERT_DIR={text!r} cannot be used: {problem}: write a directory that `openssl rehash` was run on, or use SSL_CERT_FILE"
+    )

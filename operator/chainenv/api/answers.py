@@ -1,5 +1,6 @@
 """From an answer that is not a success to the error it means."""
 
+import math
 import random
 import re
 import time
@@ -13,9 +14,9 @@ import pydantic_core
 from .errors import BasetenError, Conflict, CredentialsRefused, Forbidden, Invalid, NotFound, RateLimited, Unavailable
 from .keys import ApiKey
 
-MAX_PAUSE_SECONDS: Final = 3600.0
 _MIN_PAUSE_SECONDS: Final = 0.1
 _MAX_TEXT: Final = 300
+_MAX_READ: Final = 2000
 _BY_STATUS: Final[dict[int, type[BasetenError]]] = {
     401: CredentialsRefused,
     404: NotFound,
@@ -26,21 +27,22 @@ _BY_STATUS: Final[dict[int, type[BasetenError]]] = {
 
 
 def failure(endpoint: str, *, write: bool, status: int, headers: Mapping[str, str], body: bytes, key: ApiKey) -> BasetenError:
+    """`body` is one that `key` was redacted from. A RateLimited's `retry_after` is as stated, which may be infinite."""
     if status < 400:
         return _redirected(endpoint, status, headers, key)
     document = _decoded(body)
     empty = document is None and body.strip() == b"null"
-    text = "" if empty else for_people(_said(document) or _raw(body, key), key)
+    text = "" if empty else for_people(_said(document) or _raw(body))
     message = f"Baseten answered {status}: {text}" if text else f"Baseten answered {status}"
     if status == 429:
         return RateLimited(message, endpoint=endpoint, retry_after=_retry_after(headers, document))
     return _class_of(status, write)(message, endpoint=endpoint, status=status)
 
 
-def for_people(text: str, key: ApiKey) -> str:
-    """One line without control characters, without the key, of at most about 300 characters."""
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    line = key.redact(" ".join(printable.split()))
+def for_people(text: str) -> str:
+    """One line of at most 300 characters, without those that control a terminal, turn the direction of a text or cannot be seen."""
+    printable = "".join(c if c.isprintable() else " " for c in text[:_MAX_READ])
+    line = " ".join(printable.split())
     return line if len(line) <= _MAX_TEXT else line[: _MAX_TEXT - 1] + "…"
 
 
@@ -55,7 +57,7 @@ def _redirected(endpoint: str, status: int, headers: Mapping[str, str], key: Api
         host = urlsplit(headers.get("Location", "")).hostname
     except ValueError:
         host = None
-    where = f" to {for_people(host, key)}" if host else ""
+    where = f" to {for_people(key.redact(host))}" if host else ""
     message = f"Baseten answered {status}, a redirect{where}: redirects are not followed, BASETEN_BASE_URL should name the API itself"
     return Unavailable(message, endpoint=endpoint, status=status)
 
@@ -106,8 +108,8 @@ def _plain(value: Any) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _raw(body: bytes, key: ApiKey) -> str:
-    text = key.redact(body.decode("utf-8", "replace"))[:2000]
+def _raw(body: bytes) -> str:
+    text = body[:_MAX_READ].decode("utf-8", "replace")
     if not text.lstrip().startswith("<"):
         return text
     title = re.search(r"<title>([^<]*)", text, re.IGNORECASE)
@@ -126,7 +128,7 @@ def _retry_after(headers: Mapping[str, str], document: Any) -> float:
     ]
     if not stated:
         return random.uniform(1, 5)
-    return min(max(*stated, _MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
+    return max(*stated, _MIN_PAUSE_SECONDS)
 
 
 def _seconds(value: Any) -> float | None:
@@ -134,7 +136,9 @@ def _seconds(value: Any) -> float | None:
         return None
     try:
         seconds = float(value)
-    except (ValueError, OverflowError):
+    except OverflowError:
+        return math.inf
+    except ValueError:
         return None
     return seconds if seconds > 0 else None
 

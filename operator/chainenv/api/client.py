@@ -1,12 +1,16 @@
 """The endpoints of the Baseten management API that chain environments need."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+
+from pydantic import TypeAdapter
 
 from . import models as m
 from . import requests as r
 from .keys import ApiKey
-from .transport import Endpoint, Transport
+from .transport import Departing, Endpoint, Transport
+
+T = TypeVar("T")
 
 _CHAIN: Final = "/v1/chains/{chain_id}"
 _ENVIRONMENT: Final = f"{_CHAIN}/environments/{{env_name}}"
@@ -43,58 +47,59 @@ ENDPOINTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Baseten:
-    """The API as one key sees it. Every method raises BasetenError; making one costs nothing, the transport is shared."""
+    """The API as one key sees it. Every method raises BasetenError; making one costs nothing, the transport is shared.
+
+    `departing` is called right before each call leaves, reads and writes alike: see `transport.Departing`.
+    """
 
     transport: Transport
     key: ApiKey
+    departing: Departing | None = None
+
+    async def _call(self, endpoint: Endpoint, answer: TypeAdapter[T], *, body: r.Body | None = None, **parameters: str) -> T:
+        return await self.transport.request(self.key, endpoint, answer, body=body, departing=self.departing, **parameters)
 
     async def get_environment(self, chain_id: str, name: str) -> m.ChainEnvironmentV1:
-        return await self.transport.request(self.key, GET_ENVIRONMENT, m.ENVIRONMENT, chain_id=chain_id, env_name=name)
+        return await self._call(GET_ENVIRONMENT, m.ENVIRONMENT, chain_id=chain_id, env_name=name)
 
     async def create_environment(self, chain_id: str, body: r.CreateChainEnvironmentRequestV1) -> m.ChainEnvironmentV1:
-        return await self.transport.request(self.key, CREATE_ENVIRONMENT, m.ENVIRONMENT, body=body, chain_id=chain_id)
+        return await self._call(CREATE_ENVIRONMENT, m.ENVIRONMENT, body=body, chain_id=chain_id)
 
     async def update_environment(self, chain_id: str, name: str, body: r.UpdateChainEnvironmentRequestV1) -> bool:
         """The answer's `ok`; read the environment to see what became of it."""
-        answer = await self.transport.request(
-            self.key, UPDATE_ENVIRONMENT, m.ENVIRONMENT_UPDATED, body=body, chain_id=chain_id, env_name=name
-        )
+        answer = await self._call(UPDATE_ENVIRONMENT, m.ENVIRONMENT_UPDATED, body=body, chain_id=chain_id, env_name=name)
         return answer.ok
 
     async def update_autoscaling(
         self, chain_id: str, name: str, body: r.UpdateChainletEnvironmentAutoscalingSettingsRequestV1
     ) -> m.UpdateAutoscalingSettingsResponseV1:
-        return await self.transport.request(
-            self.key, UPDATE_AUTOSCALING, m.AUTOSCALING_UPDATED, body=body, chain_id=chain_id, env_name=name
-        )
+        return await self._call(UPDATE_AUTOSCALING, m.AUTOSCALING_UPDATED, body=body, chain_id=chain_id, env_name=name)
 
     async def update_instance_types(
         self, chain_id: str, name: str, body: r.UpdateChainletEnvironmentInstanceTypeRequestV1
     ) -> m.UpdateChainletEnvironmentInstanceTypeResponseV1:
         """Not idempotent: each call can start a deployment."""
-        return await self.transport.request(
-            self.key, UPDATE_INSTANCE_TYPES, m.INSTANCE_TYPES_UPDATED, body=body, chain_id=chain_id, env_name=name
-        )
+        return await self._call(UPDATE_INSTANCE_TYPES, m.INSTANCE_TYPES_UPDATED, body=body, chain_id=chain_id, env_name=name)
 
     async def promote(self, chain_id: str, name: str, body: r.PromoteToChainEnvironmentRequestV1) -> m.ChainDeploymentV1:
         """Not idempotent. The deployment that is answered can be a copy with another id than the one asked for."""
-        return await self.transport.request(self.key, PROMOTE, m.DEPLOYMENT, body=body, chain_id=chain_id, env_name=name)
+        return await self._call(PROMOTE, m.DEPLOYMENT, body=body, chain_id=chain_id, env_name=name)
 
     async def get_deployment(self, chain_id: str, deployment_id: str) -> m.ChainDeploymentV1:
-        return await self.transport.request(self.key, GET_DEPLOYMENT, m.DEPLOYMENT, chain_id=chain_id, chain_deployment_id=deployment_id)
+        return await self._call(GET_DEPLOYMENT, m.DEPLOYMENT, chain_id=chain_id, chain_deployment_id=deployment_id)
 
     async def list_deployments(self, chain_id: str) -> tuple[m.ChainDeploymentV1, ...]:
-        return (await self.transport.request(self.key, LIST_DEPLOYMENTS, m.DEPLOYMENTS, chain_id=chain_id)).deployments
+        return (await self._call(LIST_DEPLOYMENTS, m.DEPLOYMENTS, chain_id=chain_id)).deployments
 
     async def deactivate(self, chain_id: str, deployment_id: str) -> bool:
-        answer = await self.transport.request(self.key, DEACTIVATE, m.DEACTIVATED, chain_id=chain_id, chain_deployment_id=deployment_id)
+        answer = await self._call(DEACTIVATE, m.DEACTIVATED, chain_id=chain_id, chain_deployment_id=deployment_id)
         return answer.success
 
     async def get_chain(self, chain_id: str) -> m.ChainV1:
-        return await self.transport.request(self.key, GET_CHAIN, m.CHAIN, chain_id=chain_id)
+        return await self._call(GET_CHAIN, m.CHAIN, chain_id=chain_id)
 
     async def list_instance_types(self) -> tuple[m.InstanceTypeV1, ...]:
-        return (await self.transport.request(self.key, LIST_INSTANCE_TYPES, m.INSTANCE_TYPES)).instance_types
+        return (await self._call(LIST_INSTANCE_TYPES, m.INSTANCE_TYPES)).instance_types
 
     async def list_instance_type_prices(self) -> tuple[m.InstanceTypeWithPriceV1, ...]:
-        return (await self.transport.request(self.key, LIST_INSTANCE_TYPE_PRICES, m.PRICES)).instance_types
+        return (await self._call(LIST_INSTANCE_TYPE_PRICES, m.PRICES)).instance_types

@@ -1,9 +1,16 @@
 """An API key that does not show itself."""
 
+import base64
 import hashlib
+import re
 from typing import Final
 
 _MAX_LENGTH: Final = 4096
+_SECRET_LENGTH: Final = 8
+"""A shorter text is no secret, and stands in every answer."""
+_REDACTED: Final = b"***"
+_ESCAPE: Final = re.compile(rb"\\u00[2-7]|%[2-7]", re.IGNORECASE)  # of a character that a key can have
+_BACKSLASHED: Final = frozenset('"\\/')
 
 
 class ApiKey:
@@ -13,7 +20,7 @@ class ApiKey:
     dictionaries, metrics and logs; the key cannot be found from it.
     """
 
-    __slots__ = ("_value", "fingerprint")
+    __slots__ = ("_encoded", "_value", "fingerprint")
 
     def __init__(self, value: str) -> None:
         self.fingerprint = "refused"
@@ -23,13 +30,38 @@ class ApiKey:
             del value  # a traceback that shows local variables must not show it
             raise ValueError(problem)
         self._value = value
+        self._encoded: tuple[bytes, ...] | None = None
         self.fingerprint = hashlib.sha256(b"chainenv:" + value.encode()).hexdigest()[:16]
 
     def reveal(self) -> str:
         return self._value
 
+    @property
+    def secret(self) -> bool:
+        """Whether it is long enough to be one."""
+        return len(self._value) >= _SECRET_LENGTH
+
     def redact(self, text: str) -> str:
-        return text.replace(self._value, "***")
+        return self.redacted(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+
+    def redacted(self, body: bytes) -> bytes:
+        """Without the key, whichever case its letters are in, also escaped as in JSON or a URL, or in base64."""
+        if self._value.lower().encode() in body.lower() or self._may_be_escaped(body):
+            body = self._pattern().sub(_REDACTED, body)
+        if self._encoded is None:
+            self._encoded = tuple(_in_base64(self._value.encode())) if self.secret else ()
+        for encoded in self._encoded:
+            body = body.replace(encoded, _REDACTED)
+        return body
+
+    def _may_be_escaped(self, body: bytes) -> bool:
+        if b"\\" not in body and b"%" not in body:
+            return False
+        return _ESCAPE.search(body) is not None or not _BACKSLASHED.isdisjoint(self._value)
+
+    def _pattern(self) -> re.Pattern[bytes]:
+        """Compiled when it is needed, which is rare, and not kept."""
+        return re.compile(b"".join(map(_any_form, self._value)), re.IGNORECASE)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ApiKey) and other._value == self._value
@@ -42,6 +74,22 @@ class ApiKey:
 
     def __reduce__(self) -> str:
         raise TypeError("an ApiKey is not written anywhere")
+
+
+def _any_form(character: str) -> bytes:
+    plain, code = re.escape(character).encode(), f"{ord(character):02x}".encode()
+    backslashed = rb"|\\+" + plain if character in _BACKSLASHED else b""
+    return rb"(?:" + plain + rb"|\\+u00" + code + rb"|%" + code + backslashed + rb")"
+
+
+def _in_base64(value: bytes) -> set[bytes]:
+    """What surely stands in the base64 of any text that has `value` in it, however many bytes are before and after it."""
+    found = set()
+    for before in range(3):
+        text = base64.b64encode(b"\0" * before + value)
+        middle = text[(0, 2, 3)[before] : len(text) - (4 if (before + len(value)) % 3 else 0)]
+        found |= {middle, middle.translate(bytes.maketrans(b"+/", b"-_"))}
+    return found
 
 
 def _problem(value: str) -> str | None:

@@ -26,16 +26,6 @@ def _time(value: Any) -> datetime | None:
         return None
 
 
-def _cleanup_where_it_was(value: Any) -> Any:
-    """The older shape has promotion_cleanup_strategy only in rolling_deploy_config, the newer one only beside it."""
-    if not isinstance(value, dict):
-        return {} if value is None else value
-    inner = value.get("rolling_deploy_config")
-    if value.get("promotion_cleanup_strategy") is None and isinstance(inner, dict):
-        return {**value, "promotion_cleanup_strategy": inner.get("promotion_cleanup_strategy")}
-    return value
-
-
 Time = Annotated[datetime | None, BeforeValidator(_time)]
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 Status = Annotated[str, BeforeValidator(lambda value: UNKNOWN if value is None else value)]
@@ -87,7 +77,7 @@ class RollingDeployConfigV1:
 
 @dataclass(frozen=True, slots=True)
 class PromotionSettingsV1:
-    """`promotion_cleanup_strategy` is what is in force, wherever the answer has it."""
+    """An older server has `promotion_cleanup_strategy` only in `rolling_deploy_config`, a newer one beside it."""
 
     redeploy_on_promotion: bool | None = None
     rolling_deploy: bool | None = None
@@ -133,7 +123,9 @@ class ChainEnvironmentV1:
     name: str
     chain_id: Text = ""
     created_at: Time = None
-    promotion_settings: Annotated[PromotionSettingsV1, BeforeValidator(_cleanup_where_it_was)] = field(default_factory=PromotionSettingsV1)
+    promotion_settings: Annotated[PromotionSettingsV1, BeforeValidator(lambda value: {} if value is None else value)] = field(
+        default_factory=PromotionSettingsV1
+    )
     chainlet_settings: Many[ChainletEnvironmentSettingsV1] = ()
     current_deployment: ChainDeploymentV1 | None = None
     candidate_deployment: ChainDeploymentV1 | None = None

@@ -4,11 +4,11 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -22,9 +22,10 @@ from .errors import BasetenError, Invalid, NotSent, RateLimited, Unavailable
 from .keys import ApiKey
 from .limiter import Limiter
 from .requests import Body
-from .wire import LIMITS, Answer, Connections, Progress, exchange, is_drop
+from .wire import LIMITS, MAX_RESPONSE_BYTES, Answer, Connections, HeldBackError, Progress, exchange, is_drop
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _HEADERS: Final = {"User-Agent": f"chainenv-operator/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
 
@@ -63,14 +64,22 @@ class WaitRecord:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Called in the event loop; they must return at once and not raise."""
+    """Called in the event loop; they must return at once and not raise. What `departing` holds back is no call."""
 
     on_call: Callable[[CallRecord], None] = lambda _: None
     on_wait: Callable[[WaitRecord], None] = lambda _: None
 
 
+Departing = Callable[[Endpoint], None]
+"""Called in the event loop right before a call leaves: after the wait for its turn and for a connection, with nothing sent yet, and again
+when a read is sent once more. What it raises reaches the caller as it is, and the call is not sent."""
+
+
 class Transport:
-    """Shared by all keys. Times are seconds, `rate_limit` requests/s for each key and endpoint. ValueError: it cannot be used."""
+    """Shared by all keys. Times are seconds, `rate_limit` requests/s for each key and endpoint, unless `limiter` is given.
+
+    ValueError: it cannot be used.
+    """
 
     def __init__(
         self,
@@ -79,7 +88,8 @@ class Transport:
         timeout_seconds: float = 30.0,
         rate_limit: float = 90.0,
         hooks: Hooks | None = None,
-        max_response_bytes: int = 8 * 1024 * 1024,
+        limiter: Limiter | None = None,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         if not timeout_seconds > 0:
             raise ValueError(f"the request timeout is {timeout_seconds}: give seconds above 0")
@@ -88,7 +98,7 @@ class Transport:
         proxy = proxy_for(url)
         self._host = f"{url.netloc.decode()} (through a proxy)" if proxy else url.netloc.decode()
         self._timeout = timeout_seconds
-        self._limiter = Limiter(rate_limit)
+        self._limiter = limiter if limiter is not None else Limiter(rate_limit)
         self._hooks = hooks or Hooks()
         self._max_bytes = max_response_bytes
         self._connections = Connections(partial(httpx.AsyncHTTPTransport, verify=trusted(), proxy=proxy, limits=LIMITS))
@@ -102,25 +112,45 @@ class Transport:
     async def aclose(self) -> None:
         await self._connections.aclose()
 
-    async def request(self, key: ApiKey, endpoint: Endpoint, answer: TypeAdapter[T], *, body: Body | None = None, **parameters: str) -> T:
+    async def request(
+        self,
+        key: ApiKey,
+        endpoint: Endpoint,
+        answer: TypeAdapter[T],
+        *,
+        body: Body | None = None,
+        departing: Departing | None = None,
+        **parameters: str,
+    ) -> T:
         """Raises BasetenError. A GET whose connection drops before any answer is sent once more; nothing else is ever sent twice."""
         url = self._url(endpoint, parameters)
-        waited = await self._limiter.acquire(key.fingerprint, endpoint.name)
-        if waited > 0:
-            self._hooks.on_wait(WaitRecord(endpoint.name, waited, key.fingerprint))
+        turn = await self._limiter.acquire(key.fingerprint, endpoint.name)
+        if turn.waited > 0:
+            self._hooks.on_wait(WaitRecord(endpoint.name, turn.waited, key.fingerprint))
+        progress = Progress(partial(departing, endpoint) if departing else None)
+        attempt = self._attempt(key, endpoint, url, answer, body, progress)
+        with turn:
+            result = await self._recorded(key, endpoint, progress, attempt)
+            turn.passed = not isinstance(result, BasetenError) or result.status not in (None, 429)
+        # Raised here, without a cause: the frames and exceptions of the HTTP library hold the Authorization header.
+        if progress.held_back is not None:
+            raise progress.held_back.with_traceback(progress.held_back_at)
+        if isinstance(result, BasetenError):
+            raise result
+        return result
+
+    async def _recorded(self, key: ApiKey, endpoint: Endpoint, progress: Progress, attempt: Coroutine[Any, Any, R]) -> R:
         started = time.perf_counter()
         outcome, status_class = "CancelledError", "none"
         try:
-            result = await self._attempt(key, endpoint, url, answer, body.encoded() if body is not None else None)
+            result = await attempt
             outcome, status_class = _told(result)
         except Exception as error:
             outcome = type(error).__name__
             raise
         finally:
-            self._hooks.on_call(CallRecord(endpoint.name, outcome, status_class, time.perf_counter() - started, key.fingerprint))
-        if isinstance(result, BasetenError):
-            # Raised here, without its cause: the frames and exceptions of the HTTP library hold the Authorization header.
-            raise result
+            if progress.held_back is None or progress.sent:
+                self._hooks.on_call(CallRecord(endpoint.name, outcome, status_class, time.perf_counter() - started, key.fingerprint))
         return result
 
     def _url(self, endpoint: Endpoint, parameters: Mapping[str, str]) -> httpx.URL:
@@ -135,42 +165,45 @@ class Transport:
             raise Invalid(f"these names cannot be part of a URL: {error}", endpoint=endpoint.name) from None
 
     async def _attempt(
-        self, key: ApiKey, endpoint: Endpoint, url: httpx.URL, answer: TypeAdapter[T], content: bytes | None
+        self, key: ApiKey, endpoint: Endpoint, url: httpx.URL, answer: TypeAdapter[T], body: Body | None, progress: Progress
     ) -> T | BasetenError:
         headers = {**_HEADERS, "Authorization": f"Api-Key {key.reveal()}"}
-        if content is not None:
+        if body is not None:
             headers["Content-Type"] = "application/json"
-        progress = Progress()
         try:
             async with asyncio.timeout(self._timeout):
-                request = httpx.Request(endpoint.method, url, headers=headers, content=content)
+                request = httpx.Request(endpoint.method, url, headers=headers, content=body.encoded() if body is not None else None)
                 got = await exchange(self._connections, request, progress, self._max_bytes)
+        except HeldBackError:
+            return Unavailable("the call was held back", endpoint=endpoint.name)  # recorded when a sending before it was lost
         except (httpx.TransportError, OSError) as error:
-            return self._lost(error, progress, endpoint, key)
+            return self._lost(error, progress, endpoint)
+        if got.status >= 300 or (key.secret and got.complete):
+            got = got._replace(body=key.redacted(got.body))
         if 200 <= got.status < 300:
-            return self._read(got, endpoint, answer, key)
+            return self._read(got, endpoint, answer)
         refused = failure(endpoint.name, write=endpoint.writes, status=got.status, headers=got.headers, body=got.body, key=key)
         if isinstance(refused, RateLimited):
             refused.retry_after = self._limiter.pause(key.fingerprint, endpoint.name, refused.retry_after)
         return refused
 
-    def _read(self, got: Answer, endpoint: Endpoint, answer: TypeAdapter[T], key: ApiKey) -> T | Unavailable:
+    def _read(self, got: Answer, endpoint: Endpoint, answer: TypeAdapter[T]) -> T | Unavailable:
         if not got.complete:
-            text = f"it is larger than {self._max_bytes} bytes"
+            text = f"it is larger than {self._max_bytes} bytes, or comes in too many pieces"
         else:
             try:
                 return answer.validate_json(got.body)
             except ValidationError as error:
                 text = _first_problem(error, got.body)
-        message = for_people(f"Baseten answered {got.status}, but the answer cannot be read: {text}", key)
+        message = for_people(f"Baseten answered {got.status}, but the answer cannot be read: {text}")
         return Unavailable(message, endpoint=endpoint.name, status=got.status)
 
-    def _lost(self, error: Exception, progress: Progress, endpoint: Endpoint, key: ApiKey) -> Unavailable:
+    def _lost(self, error: Exception, progress: Progress, endpoint: Endpoint) -> Unavailable:
         text = _after_sending(error, progress) if progress.sent else _before_sending(error)
         message = text.format(host=self._host, seconds=f"{self._timeout:g}")
         if not progress.sent:
             message += next((f": {cause.strerror}" for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror), "")
-        return (Unavailable if progress.sent else NotSent)(for_people(message, key), endpoint=endpoint.name)
+        return (Unavailable if progress.sent else NotSent)(for_people(message), endpoint=endpoint.name)
 
 
 def _told(result: object) -> tuple[str, str]:

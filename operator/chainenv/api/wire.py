@@ -7,6 +7,7 @@ from asyncio import Semaphore
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -14,7 +15,10 @@ import httpx
 MAX_CONNECTIONS: Final = 200
 KEEPALIVE_SECONDS: Final = 20  # shorter than any usual load balancer's, so that a write rarely meets a connection that is being closed
 LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_SECONDS)
+MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
 _MAX_ERROR_BYTES: Final = 64 * 1024
+_MAX_PIECES: Final = 10_000
+"""Chunks of one answer. Each costs as much as a thousand bytes do: of a byte each, they would keep the event loop busy."""
 logging.getLogger("httpcore").setLevel(logging.INFO)  # at DEBUG it shows the headers of each answer, and one can echo the key
 
 
@@ -58,20 +62,41 @@ class Connections:
             await self._free.popleft()[1].aclose()
 
 
+class HeldBackError(Exception):
+    """`departing` raised: `Progress.held_back` has what."""
+
+
 class Progress:
-    """How far a call came. It is httpx's `trace` extension, which is called before each step."""
+    """How far a call came. It is httpx's `trace` extension, which is called before each step.
 
-    __slots__ = ("answered", "sent")
+    `departing` is called right before the request's first byte is written, and again when it is sent once more.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_departing", "answered", "held_back", "held_back_at", "sent")
+
+    def __init__(self, departing: Callable[[], None] | None = None) -> None:
+        self._departing = departing
         self.sent = False
         self.answered = False
+        self.held_back: Exception | None = None
+        self.held_back_at: TracebackType | None = None
 
-    async def __call__(self, _: str, info: Mapping[str, Any]) -> None:
+    async def __call__(self, step: str, info: Mapping[str, Any]) -> None:
         """The steps that make a connection name no request, or a proxy's CONNECT."""
         request = info.get("request")
         if request is not None and request.method != b"CONNECT":
+            if step.endswith("send_request_headers.started"):
+                self._depart()
             self.sent = True
+
+    def _depart(self) -> None:
+        try:
+            if self._departing is not None:
+                self._departing()
+        except Exception as error:
+            self.held_back, self.held_back_at = error, error.__traceback__
+        if self.held_back is not None:
+            raise HeldBackError
 
 
 class Answer(NamedTuple):
@@ -82,7 +107,7 @@ class Answer(NamedTuple):
 
 
 async def exchange(connections: Connections, request: httpx.Request, progress: Progress, max_bytes: int) -> Answer:
-    """Raises httpx.TransportError and OSError. A body longer than `max_bytes` is cut."""
+    """Raises httpx.TransportError and OSError. A body longer than `max_bytes`, or in more than _MAX_PIECES chunks, is cut."""
     request.extensions = {"trace": progress}
     async with connections.one() as connection:
         try:
@@ -104,20 +129,21 @@ def is_drop(error: Exception) -> bool:
 
 
 async def _read(response: httpx.Response, limit: int) -> Answer:
-    body = bytearray()
+    body, pieces = bytearray(), 0
     try:
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > limit:
+            pieces += 1
+            if len(body) > limit or pieces > _MAX_PIECES:
                 break
     except httpx.TransportError:
         if response.status_code < 300:
             raise
-    whole = _inflated(bytes(body), response.headers.get("Content-Encoding", ""), limit)
-    return Answer(response.status_code, response.headers, whole[:limit], len(whole) <= limit)
+    whole = _inflated(body, response.headers.get("Content-Encoding", ""), limit)
+    return Answer(response.status_code, response.headers, bytes(memoryview(whole)[:limit]), len(whole) <= limit and pieces <= _MAX_PIECES)
 
 
-def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
+def _inflated(body: bytearray, encoding: str, limit: int) -> bytes | bytearray:
     """For those who compress though it was not asked for. At most one byte more than `limit` is made."""
     if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return body

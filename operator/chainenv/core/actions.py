@@ -42,6 +42,9 @@ class Outcome(StrEnum):
     LOST = "Lost"
 
 
+MOST_UNCONFIRMED = 2
+"""So many sends of the same values may start a deployment without an answer that says so; then only a person makes another try."""
+
 REFUSALS = (Outcome.REFUSED, Outcome.NOT_FOUND, Outcome.FORBIDDEN)
 
 
@@ -58,6 +61,7 @@ class UpdatePromotionSettings:
     changes: Settings
     differences: tuple[Drift, ...]
     cleanup_inside: bool = False
+    cleanup_outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``journal`` is the journal before the actions. ``release``: the finalizer may go."""
+    """``journal`` is the journal before the actions. ``release``: the finalizer may go; ``left_on``: though these
+    deployments may still run."""
 
     actions: tuple[Action, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -129,6 +134,7 @@ class Plan:
     ours: bool = False
     missing: bool = False
     release: bool = False
+    left_on: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -146,8 +152,8 @@ class Draft:
     def note(self, severity: Severity, reason: Reason, message: str) -> None:
         self.findings.append(Finding(severity, reason, message))
 
-    def done(self, **more: bool) -> Plan:
-        return Plan(tuple(self.actions), tuple(self.findings), tuple(self.drift), tuple(self.journal.values()), **more)
+    def done(self, *, left_on: tuple[str, ...] = (), **more: bool) -> Plan:
+        return Plan(tuple(self.actions), tuple(self.findings), tuple(self.drift), tuple(self.journal.values()), left_on=left_on, **more)
 
 
 def with_entry(journal: tuple[JournalEntry, ...], entry: JournalEntry) -> tuple[JournalEntry, ...]:

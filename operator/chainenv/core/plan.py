@@ -1,14 +1,12 @@
-"""From a world to what is to be done about it: one rule for each row of DESIGN section 2, in the order they are sent."""
+"""From a world to what is to be done about it: one rule for each kind of difference, in the order they are sent."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 
 from ..crd.types import Drift, JournalEntry
 from .actions import (
     REFUSALS,
-    ROLLOUTS,
     CreateEnvironment,
     Draft,
     Operation,
@@ -17,12 +15,11 @@ from .actions import (
     Promote,
     Severity,
     UpdateAutoscaling,
-    UpdateInstanceTypes,
     UpdatePromotionSettings,
 )
-from .attempts import Verdict, begin, clock, unsettled, verdict
+from .attempts import Verdict, at, begin, note_unconfirmed, unsettled, verdict
 from .reasons import Reason
-from .recover import as_values, promoted, shown_types, types_match, wanted_types
+from .rollouts import instance_types, promotion, rollouts_before
 from .words import camel, listed, names, shown
 from .world import CLEANUP, ROLLING, SURGE, UNAVAILABLE, Environment, Settings, Value, World, digest, in_progress
 
@@ -45,7 +42,7 @@ def plan(world: World) -> Plan:
 
 
 def _apply_rules(world: World, environment: Environment, draft: Draft) -> None:
-    for rule in (_promotion_settings, _autoscaling, _rollouts_before, _instance_types, _promotion, _unknown_chainlets):
+    for rule in (_promotion_settings, _autoscaling, rollouts_before, instance_types, promotion, _unknown_chainlets):
         rule(world, environment, draft)
 
 
@@ -75,7 +72,7 @@ def _absent(world: World, draft: Draft) -> Plan:
         draft.note(
             Severity.WAITING,
             Reason.ENVIRONMENT_MISSING,
-            f"Baseten does not find {where} any more; it is created again if it is still missing in {world.timing.vanish:g} s",
+            f"{where} not found (404); will be recreated if confirmed {at(world.missing_since or world.now, world.timing.vanish)}",
         )
         return draft.done(missing=True)
     if desired.management == "Observe":
@@ -83,7 +80,9 @@ def _absent(world: World, draft: Draft) -> Plan:
         return draft.done()
     if desired.environment == PRODUCTION:
         draft.note(
-            Severity.STALLED, Reason.CHAIN_NOT_FOUND, f"every chain has production, but it is not found: {_no_chain(desired.chain_id)}"
+            Severity.STALLED,
+            Reason.CHAIN_NOT_FOUND,
+            f"environment production exists on every chain, but was not found: {_no_chain(desired.chain_id)}",
         )
         return draft.done()
     _create(world, draft)
@@ -91,11 +90,11 @@ def _absent(world: World, draft: Draft) -> Plan:
 
 
 def _no_chain(chain_id: str) -> str:
-    return f"Baseten does not find chain {chain_id} with this API key: check chainID and whose key it is"
+    return f"chain {chain_id} not found, or not accessible with this API key: correct chainID or the key"
 
 
 def _not_visible_yet(world: World) -> bool:
-    """A new object can answer 404 for a few seconds (API.md, "Errors")."""
+    """A new object can answer 404 for a few seconds (docs/baseten-api.md)."""
     entry = world.entry(Operation.CREATE)
     if entry is None or entry.outcome != Outcome.ACCEPTED or entry.finished_at is None:
         return False
@@ -107,8 +106,6 @@ def _still_doubted(world: World) -> bool:
 
 
 def _create(world: World, draft: Draft) -> None:
-    if world.known:  # what was done in the environment that is gone does not count for the new one
-        draft.journal = {op: e for op, e in draft.journal.items() if op == Operation.CREATE}
     chainlets = [c for c in world.desired.chainlets if world.chain_chainlets is None or c.name in world.chain_chainlets]
     unknown = [c.name for c in world.desired.chainlets if c not in chainlets]
     wanted = tuple((c.name, c.instance_type_id, c.autoscaling) for c in chainlets)
@@ -136,7 +133,7 @@ def _create_verdict(world: World, draft: Draft, entry: JournalEntry, hashed: str
 
 def _open_create(world: World, draft: Draft, entry: JournalEntry) -> JournalEntry | None:
     """An intent older than the settling time, with nothing to see, did not happen."""
-    if world.since(entry.started_at).total_seconds() < world.timing.settle:
+    if world.observed(entry) < world.timing.settle:
         return entry
     del draft.journal[Operation.CREATE]
     return None
@@ -154,15 +151,17 @@ def _promotion_settings(world: World, environment: Environment, draft: Draft) ->
     )
     if _settled_or_waiting(world, draft, Operation.PROMOTION_SETTINGS, digest(dict(wanted)), differences, world.timing.progress):
         return
-    inside = environment.cleanup_inside if CLEANUP in environment.promotion else world.desired.cleanup_inside
+    entry = draft.journal.get(Operation.PROMOTION_SETTINGS)
+    tried = entry is not None and entry.attempts % 2 == 1  # a server drops the strategy without a word where it does not know it
+    inside = environment.cleanup_inside if CLEANUP in environment.promotion else world.desired.cleanup_inside != tried
     changes = _with_rolling_pair(changed, wanted, environment.promotion, inside)
-    call = UpdatePromotionSettings(changes, differences, inside)
-    draft.act(call, begin(world, Operation.PROMOTION_SETTINGS, digest(dict(wanted)), draft.journal.get(Operation.PROMOTION_SETTINGS)))
+    call = UpdatePromotionSettings(changes, differences, inside, environment.cleanup_twice)
+    draft.act(call, begin(world, Operation.PROMOTION_SETTINGS, digest(dict(wanted)), entry))
 
 
 def _with_rolling_pair(changed: Settings, wanted: Settings, actual: Settings, cleanup_inside: bool) -> dict[str, Value]:
     """When anything inside rolling_deploy_config is sent, surge and unavailable go too: the server would put an omitted
-    surge back to its default (API.md, "Environments"). Exactly one of the two may be above zero while rolling."""
+    surge back to its default (docs/baseten-api.md). Exactly one of the two may be above zero while rolling."""
     out = dict(changed)
     if not any(k.startswith(f"{ROLLING}.") or (k == CLEANUP and cleanup_inside) for k in changed):
         return out
@@ -180,25 +179,38 @@ def _autoscaling(world: World, environment: Environment, draft: Draft) -> None:
     managed = [(c, s.autoscaling) for c in world.desired.chainlets if c.autoscaling and (s := environment.state_of(c.name))]
     changes: dict[str, Settings] = {}
     differences: list[Drift] = []
+    hidden = [c for c, actual in managed if actual is None]
     for chainlet, actual in managed:
-        if actual is None:
-            continue
-        changed = {k: v for k, v in chainlet.autoscaling.items() if actual.get(k) != v}
+        changed = {} if actual is None else {k: v for k, v in chainlet.autoscaling.items() if actual.get(k) != v}
         if changed:
             changes[chainlet.name] = changed
-        differences += [
-            Drift(path=f"chainletSettings[{chainlet.name}].autoscalingSettings.{camel(k)}", desired=shown(v), actual=shown(actual.get(k)))
-            for k, v in changed.items()
-        ]
+        differences += [_autoscaling_drift(chainlet.name, k, v, (actual or {}).get(k)) for k, v in changed.items()]
     hashed = digest({c.name: dict(c.autoscaling) for c, _ in managed})
-    if not differences and any(actual is None for _, actual in managed):
-        return  # nothing to compare while it deploys, and nothing to forget
+    entry = draft.journal.get(Operation.AUTOSCALING)
+    if hidden:
+        note_unconfirmed(environment, draft, f"the autoscaling settings of {names(c.name for c in hidden)}")
+        if _changed_unseen(world, entry, hashed):
+            changes |= {c.name: c.autoscaling for c in hidden}
+            differences += [_autoscaling_drift(c.name, k, v, None) for c in hidden for k, v in c.autoscaling.items()]
+        elif not differences:
+            return  # nothing to compare, and nothing to forget
     rolling = environment.promoting or (environment.current is not None and in_progress(environment.current.status))
     patience = world.timing.retry_refused if rolling else world.timing.resend  # a change may be queued behind a rollout
     if _settled_or_waiting(world, draft, Operation.AUTOSCALING, hashed, tuple(differences), patience):
         return
-    entry = draft.journal.get(Operation.AUTOSCALING)
     draft.act(UpdateAutoscaling(changes, tuple(differences)), begin(world, Operation.AUTOSCALING, hashed, entry))
+
+
+def _autoscaling_drift(chainlet: str, setting: str, wanted: Value, actual: Value | None) -> Drift:
+    path = f"chainletSettings[{chainlet}].autoscalingSettings.{camel(setting)}"
+    return Drift(path=path, desired=shown(wanted), actual=shown(actual))
+
+
+def _changed_unseen(world: World, entry: JournalEntry | None, hashed: str) -> bool:
+    """Whether values that Baseten does not show are to be sent: once, when the spec has changed."""
+    if world.desired.management == "Observe":
+        return False
+    return world.spec_changed and (entry is None or entry.hash != hashed or entry.outcome in REFUSALS)
 
 
 def _settled_or_waiting(
@@ -212,127 +224,6 @@ def _settled_or_waiting(
     if said is Verdict.STOP:
         draft.drift += differences
     return said is not Verdict.SEND
-
-
-# -- rollouts: what starts a deployment ----------------------------------------------------------------------------
-
-
-def _rollouts_before(world: World, environment: Environment, draft: Draft) -> None:
-    """Forget attempts that are over and not asked for any more; say how the others go."""
-    types, promotion = draft.journal.get(Operation.INSTANCE_TYPES), draft.journal.get(Operation.PROMOTE)
-    if types and not unsettled(types) and _types_are_over(world, environment, types):
-        del draft.journal[Operation.INSTANCE_TYPES]
-    if promotion and not unsettled(promotion) and promotion.target != world.desired.deployment_id:
-        del draft.journal[Operation.PROMOTE]
-    for operation in ROLLOUTS:
-        _follow(draft, operation)
-
-
-def _types_are_over(world: World, environment: Environment, entry: JournalEntry) -> bool:
-    """Baseten holds the declared types, or there are none any more. A failed rollout to these very types is not over."""
-    wanted = wanted_types(world, environment)
-    if not any(c.instance_type_id for c in world.desired.chainlets):
-        return True
-    return types_match(world, environment) and not (entry.outcome == Outcome.FAILED and _asked_before(entry, wanted, digest(wanted)))
-
-
-def _asked_before(entry: JournalEntry, types: Mapping[str, str], hashed: str) -> bool:
-    return set(as_values(types)) <= set(entry.values) if entry.values else entry.hash == hashed
-
-
-def _instance_types(world: World, environment: Environment, draft: Draft) -> None:
-    wanted, actual = wanted_types(world, environment), shown_types(environment)
-    changes = {name: type_id for name, type_id in wanted.items() if actual.get(name, type_id) != type_id}
-    differences = tuple(
-        Drift(path=f"chainletSettings[{name}].instanceTypeID", desired=type_id, actual=actual[name]) for name, type_id in changes.items()
-    )
-    if not changes or _held_back(world, environment, draft, f"the change of instance types of {names(changes)}"):
-        return
-    entry = draft.journal.get(Operation.INSTANCE_TYPES)
-    hashed = entry.hash if entry and _asked_before(entry, changes, digest(wanted)) else digest(wanted)
-    if verdict(world, draft, entry, hashed, patience=world.timing.settle, differences=differences) is Verdict.SEND:
-        known = tuple(d.id for d in environment.deployments)
-        begun = begin(world, Operation.INSTANCE_TYPES, hashed, entry, known=known, values=as_values(wanted))
-        draft.act(UpdateInstanceTypes(changes, differences), begun, intent_first=True)
-    else:
-        draft.drift += differences
-
-
-def _promotion(world: World, environment: Environment, draft: Draft) -> None:
-    target, entry = world.desired.deployment_id, draft.journal.get(Operation.PROMOTE)
-    done = draft.journal.get(Operation.PROMOTED)
-    if target is None:
-        return _forget_promotion(environment, draft)
-    if (done and done.target == target) or (entry and entry.target == target and not _may_be_tried(world, entry)):
-        return None
-    begun = begin(world, Operation.PROMOTE, digest(target), entry, known=tuple(d.id for d in environment.deployments), target=target)
-    if _serves_already(environment, target):
-        draft.journal.pop(Operation.PROMOTE, None)
-        draft.journal[Operation.PROMOTED] = promoted(begun.model_copy(update={"finished_at": world.now, "deployment_id": target}))
-    elif not _held_back(world, environment, draft, f"the promotion of deployment {target}") and (
-        verdict(world, draft, entry, digest(target)) is Verdict.SEND
-    ):
-        draft.act(Promote(target, world.desired.scale_down_previous), begun, intent_first=True)
-    return None
-
-
-def _serves_already(environment: Environment, target: str) -> bool:
-    return not environment.promoting and environment.current is not None and environment.current.id == target
-
-
-def _may_be_tried(world: World, entry: JournalEntry) -> bool:
-    return entry.outcome in (*REFUSALS, Outcome.LOST) or (entry.outcome == Outcome.FAILED and world.forced)
-
-
-def _forget_promotion(environment: Environment, draft: Draft) -> None:
-    """Without deploymentID the last promotion is remembered while it still serves: writing the same id again asks for nothing."""
-    done = draft.journal.get(Operation.PROMOTED)
-    current = environment.current.id if environment.current else None
-    if done is not None and environment.candidate is None and current not in (done.target, done.deployment_id):
-        del draft.journal[Operation.PROMOTED]
-
-
-def _follow(draft: Draft, operation: Operation) -> None:
-    """Say how the last rollout of this kind goes."""
-    entry = draft.journal.get(operation)
-    if entry is None:
-        return
-    what = "the promotion" if operation == Operation.PROMOTE else "the change of instance types"
-    if entry.outcome == Outcome.FAILED:
-        draft.note(
-            Severity.BLOCKED,
-            Reason.ROLLOUT_FAILED,
-            f"{what} of {clock(entry)} failed: {entry.message}. What served before goes on serving. It is not repeated by itself:"
-            " mend the chain and push or promote a deployment, or change the spec",
-        )
-    elif entry.finished_at is None:
-        draft.note(
-            Severity.WAITING,
-            Reason.SETTLING_INTENT,
-            f"{what} was begun at {clock(entry)} and its outcome is not known; looking whether it happened",
-        )
-    elif unsettled(entry):
-        deployment = f" to deployment {entry.deployment_id}" if entry.deployment_id else ""
-        draft.note(Severity.WAITING, Reason.ROLLING_OUT, f"rolling out{deployment}, started by {what} at {clock(entry)}")
-
-
-def _held_back(world: World, environment: Environment, draft: Draft, what: str) -> bool:
-    """One rollout at a time: while a promotion runs, or an earlier one has not come to its end, the next waits."""
-    if world.desired.management == "Observe":
-        return False
-    candidate = environment.candidate
-    if candidate is not None and environment.promoting:
-        said = f"{what} waits until deployment {candidate.id} has been promoted"
-        draft.note(Severity.WAITING, Reason.PROMOTION_RUNNING, said)
-    elif candidate is not None:
-        said = f"{what} waits: candidate deployment {candidate.id} is {candidate.status}, and Baseten has not let go of it yet"
-        draft.note(Severity.BLOCKED, Reason.ROLLOUT_FAILED, said)
-    if candidate is not None:
-        return True
-    if any(action.intent_first for action in draft.actions):
-        draft.note(Severity.WAITING, Reason.PROMOTION_RUNNING, f"{what} waits until the change of instance types has rolled out")
-        return True
-    return any(unsettled(entry) for entry in draft.journal.values())
 
 
 # -- chainlets that are not there ----------------------------------------------------------------------------------

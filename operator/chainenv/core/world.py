@@ -32,7 +32,13 @@ SERVING = frozenset({"ACTIVE", "SCALED_TO_ZERO", "WAKING_UP"})
 FAILED = frozenset({"BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED"})
 DEGRADED = frozenset({"UNHEALTHY"})
 OFF = frozenset({"INACTIVE"})
-"""Groups of API.md, "Deployment statuses"; whatever is in none of them is in progress, names never heard of included."""
+ENDING = frozenset({"DEACTIVATING", *OFF})
+KNOWN_PROGRESS = frozenset({"BUILDING", "DEPLOYING", "LOADING_MODEL", "UPDATING", "WAKING_UP"})
+"""Groups of docs/baseten-api.md, "Deployment statuses"; whatever is in none of them is in progress, names never heard of included."""
+
+PROMOTION_RUNS = frozenset({"RELEASING", "RAMPING_UP", "RAMPING_DOWN", "PAUSED"})
+PROMOTION_FAILED = frozenset({"FAILED", "CANCELED"})
+"""Statuses of a promotion (``in_progress_promotion``) that say what becomes of it; SUCCEEDED and unknown ones say nothing."""
 
 
 def in_progress(status: str) -> bool:
@@ -140,8 +146,18 @@ class ChainletState:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionProgress:
+    """How the last promotion goes (``in_progress_promotion``). ``traffic_percent``: share of the new deployment, 0-100."""
+
+    status: str
+    traffic_percent: int | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
-    """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape)."""
+    """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape);
+    ``cleanup_twice``: in both places.     ``promotion_progress``: None on a server that does not tell."""
 
     name: str
     chain_id: str
@@ -151,6 +167,8 @@ class Environment:
     chainlets: tuple[ChainletState, ...] = ()
     current: Deployment | None = None
     candidate: Deployment | None = None
+    cleanup_twice: bool = False
+    promotion_progress: PromotionProgress | None = None
 
     @property
     def deployments(self) -> tuple[Deployment, ...]:
@@ -158,11 +176,31 @@ class Environment:
 
     @property
     def promoting(self) -> bool:
-        """Whether a promotion runs; a candidate that failed for good is shown for a while, but nothing runs."""
-        return self.candidate is not None and self.candidate.status not in FAILED
+        """Whether a promotion runs. A candidate that failed or was deactivated may be shown for ever, but nothing runs."""
+        told = self.promotion_progress.status if self.promotion_progress else ""
+        if self.candidate is None:
+            return told in PROMOTION_RUNS
+        return self.candidate.status not in FAILED | ENDING and told not in PROMOTION_FAILED
+
+    @property
+    def promotion_failure(self) -> str | None:
+        """What Baseten says of a promotion that it calls failed or cancelled; None when it does not."""
+        told = self.promotion_progress
+        if told is None or told.status not in PROMOTION_FAILED:
+            return None
+        return f"the promotion is {told.status}: {told.message}" if told.message else f"the promotion is {told.status}"
 
     def state_of(self, chainlet: str) -> ChainletState | None:
         return next((state for state in self.chainlets if state.name == chainlet), None)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedChange:
+    """A change that the chain's audit log tells of: made with this operator's key, to this environment. ``at``: Baseten's clock."""
+
+    operation: str
+    deployment_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +223,18 @@ class World:
     """Everything one decision is made from.
 
     ``environment`` None: Baseten says there is none. ``known``: it was there before (status.environment);
-    ``managed``: created or adopted then, not only looked at (None: as ``known``).
+    ``managed``: created or adopted then, not only observed (None: as ``known``). ``replaced``: it is another one of the same name.
+    ``now``: when the read was answered; ``began``: when it began (None: ``now``). Only what a read that began late enough
+    does not show is absent.
+    ``observed_for``: for how many seconds this process has been reading since an entry of the journal was written or answered
+    (by ``entry_id``), from the answer of the first such read to the beginning of this one, on its own monotonic clock.
+    ``differs_for``: the same for the difference in instance types that this read shows (see ``recover.types_differ``).
     ``looked_up``: deployments outside the environment that were read by id, None where that was a 404.
-    ``chain_chainlets``: names in the chain's deployments, None when not read.
-    ``forced``: a person asked for another try (the reconcile annotation). ``new_key``: the last run was made with another key.
+    ``chain_deployments``: every deployment of the chain, None when they were not read.
+    ``audited``: what this operator's key has done to the environment, as far as the key may read it; read with the deployments.
+    ``last_types``: instance types as last shown, by chainlet. ``chain_unreadable``: the chain's deployments cannot be read with
+    this key. ``forced``: a person asked for another try (the reconcile annotation). ``new_key``: the last run was made with
+    another key. ``spec_changed``: this generation has not been acted on yet.
     """
 
     desired: Desired
@@ -198,25 +244,49 @@ class World:
     journal: tuple[JournalEntry, ...] = ()
     known: bool = False
     managed: bool | None = None
+    replaced: bool = False
     missing_since: datetime | None = None
+    began: datetime | None = None
+    observed_for: Mapping[str, float] = field(default_factory=dict)
+    differs_for: float = 0.0
     looked_up: Mapping[str, Deployment | None] = field(default_factory=dict)
-    chain_chainlets: frozenset[str] | None = None
+    chain_deployments: tuple[Deployment, ...] | None = None
+    chain_unreadable: bool = False
+    audited: tuple[AuditedChange, ...] = ()
+    last_types: Mapping[str, str] = field(default_factory=dict)
     chain_missing: bool = False
     forced: bool = False
     new_key: bool = False
+    spec_changed: bool = False
 
     @property
     def ours(self) -> bool:
         """Whether this resource may write to the environment: it created or adopted it, or began to create it."""
         created = self.entry("CreateEnvironment")
         begun = created is not None and created.outcome in (None, "Accepted")
-        return begun or (self.known if self.managed is None else self.managed)
+        mine = self.known if self.managed is None else self.managed
+        return begun or (mine and not (self.replaced and self.desired.adoption == "Fail"))
+
+    @property
+    def chain_chainlets(self) -> frozenset[str] | None:
+        """Names in the chain's deployments; None when there are none, or they were not read."""
+        return frozenset(c.name for d in self.chain_deployments or () for c in d.chainlets) or None
 
     def entry(self, operation: str) -> JournalEntry | None:
         return next((entry for entry in self.journal if entry.operation == operation), None)
 
     def since(self, moment: datetime) -> timedelta:
-        return self.now - moment
+        """How long ago ``moment`` was when the read began: what happened while it was under way it need not have seen."""
+        return (self.began or self.now) - moment
+
+    def observed(self, entry: JournalEntry) -> float:
+        """For how many seconds this process has been reading since the entry was written or answered."""
+        return self.observed_for.get(entry_id(entry), 0.0)
+
+
+def entry_id(entry: JournalEntry) -> str:
+    """Names one state of one entry: waiting starts anew when it is sent again, answered or concluded."""
+    return f"{entry.operation} {entry.started_at.isoformat()} {entry.outcome}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,12 +325,6 @@ class Resource:
     @property
     def abandoned(self) -> bool:
         return self.annotations.get(ABANDON_ANNOTATION, "").lower() == "true"
-
-    @property
-    def ours(self) -> bool:
-        """Whether there may be something on Baseten that this resource answers for."""
-        begun = any(e.operation == "CreateEnvironment" and e.outcome in (None, "Accepted") for e in self.status.operations)
-        return begun or (self.status.environment is not None and self.status.environment.managed is not False)
 
     @property
     def target(self) -> tuple[str, str]:

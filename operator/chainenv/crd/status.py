@@ -153,7 +153,12 @@ class JournalEntry(Part):
     ] = ()
     target: Annotated[str | None, Field(description="The deployment that was asked for.")] = None
     deployment_id: Annotated[str | None, Field(description="The deployment that came of it.")] = None
-    settled: Annotated[bool | None, Field(description="Whether a later look showed the wanted result.")] = None
+    started: Annotated[bool | None, Field(description="Whether Baseten answered that a deployment starts.")] = None
+    unconfirmed: Annotated[
+        int | None,
+        Field(description="How many sends of these values may have started a deployment without an answer that says so."),
+    ] = None
+    settled: Annotated[bool | None, Field(description="Whether a later read showed the wanted result.")] = None
     message: Annotated[str | None, Field(max_length=1024, description="What Baseten said when it refused.")] = None
 
 

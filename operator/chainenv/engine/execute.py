@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ..api import Baseten, BasetenError, Forbidden, Invalid, NotFound, Unavailable
+from ..api import Baseten, BasetenError, CredentialsRefused, Forbidden, Invalid, NotFound, Unavailable
 from ..api import requests as r
 from ..api.errors import NotSent
 from ..core.actions import (
+    ROLLOUTS,
     Action,
     CreateEnvironment,
     Deactivate,
@@ -39,24 +40,23 @@ Fence = Callable[[], None]
 
 @dataclass(slots=True)
 class Done:
-    """What came of a plan. ``told``: the events of its calls. ``error``: the failure that ended it early; what was planned
-    after that was not tried."""
+    """What came of a plan. ``told``: the events of its calls. ``failed``: what failed in passing, to be tried again."""
 
     journal: tuple[JournalEntry, ...]
     environment: Environment | None
     calls: list[Action] = field(default_factory=list)
     refused: list[Action] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
-    error: BasetenError | None = None
+    failed: list[tuple[Action, BasetenError]] = field(default_factory=list)
 
 
 async def execute(baseten: Baseten, world: World, plan: Plan, journal: Journal, fence: Fence) -> Done:
-    """Refusals are remembered and the next action is tried; any other failure ends the run."""
+    """Each kind of change is tried on its own: one that is refused or fails holds up no other, unless the key itself is refused."""
     done = Done(journal=plan.journal, environment=world.environment)
     for planned in plan.actions:
         action = planned
         if action.intent_first:
-            action = replace(action, entry=await journal.intend(done.journal, action.entry))
+            action = replace(action, entry=await journal.intend(done.journal, action.entry, world.environment))
         fence()
         try:
             answer = await _send(baseten, world, action)
@@ -67,8 +67,9 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: Journal, 
         except BasetenError as error:
             if action.intent_first and isinstance(error, Unavailable) and not isinstance(error, NotSent):
                 done.journal = with_entry(done.journal, action.entry)
-            done.error = error
-            break
+            done.failed.append((action, error))
+            if isinstance(error, CredentialsRefused):
+                break
     return done
 
 
@@ -78,15 +79,18 @@ def _say(event: Told, action: Action, done: Done) -> None:
     done.told.append(event)
 
 
-def _accept(action: Action, answer: Environment | str | None, now: datetime, done: Done) -> None:
+def _accept(action: Action, answer: Answer, now: datetime, done: Done) -> None:
     done.calls.append(action)
-    update = {"outcome": Outcome.ACCEPTED.value, "finished_at": now}
-    if isinstance(answer, Environment):
-        done.environment = answer
+    update: dict[str, Any] = {"outcome": Outcome.ACCEPTED.value, "finished_at": now}
+    if answer.environment is not None:
+        done.environment = answer.environment
         done.journal = (action.entry.model_copy(update=update),)  # of an environment that was there before, nothing counts any more
         return
-    entry = action.entry.model_copy(update={**update, "deployment_id": answer})
-    done.journal = with_entry(done.journal, entry)
+    if action.entry.operation in ROLLOUTS:
+        update |= {"deployment_id": answer.deployment_id, "started": answer.started}
+        if not answer.started:
+            update["unconfirmed"] = (action.entry.unconfirmed or 0) + 1
+    done.journal = with_entry(done.journal, action.entry.model_copy(update=update))
 
 
 def _refuse(action: Action, error: BasetenError, now: datetime, done: Done) -> None:
@@ -98,25 +102,35 @@ def _refuse(action: Action, error: BasetenError, now: datetime, done: Done) -> N
     done.refused.append(replace(action, entry=entry))
 
 
-async def _send(baseten: Baseten, world: World, action: Action) -> Environment | str | None:
-    """The created environment, or the id of the deployment that was started, or None. Raises BasetenError."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``environment``: the created one. ``started``: Baseten says that a deployment starts, also when it does not name it."""
+
+    environment: Environment | None = None
+    deployment_id: str | None = None
+    started: bool = False
+
+
+async def _send(baseten: Baseten, world: World, action: Action) -> Answer:
+    """Raises BasetenError."""
     chain_id, name = world.desired.chain_id, world.desired.environment
     match action.call:
         case CreateEnvironment() as call:
-            return environment_of(await baseten.create_environment(chain_id, create_body(name, call)))
+            return Answer(environment_of(await baseten.create_environment(chain_id, create_body(name, call))))
         case UpdatePromotionSettings() as call:
-            settings = promotion_body(call.changes, cleanup_inside=call.cleanup_inside)
+            settings = promotion_body(call.changes, cleanup_inside=call.cleanup_inside, cleanup_outside=call.cleanup_outside)
             await baseten.update_environment(chain_id, name, r.UpdateChainEnvironmentRequestV1(promotion_settings=settings))
         case UpdateAutoscaling() as call:
             await baseten.update_autoscaling(chain_id, name, autoscaling_body(call.changes))
         case UpdateInstanceTypes() as call:
-            started = (await baseten.update_instance_types(chain_id, name, instance_types_body(call.changes))).chain_deployment
-            return started.id if started else None
+            answer = await baseten.update_instance_types(chain_id, name, instance_types_body(call.changes))
+            started = answer.chain_deployment
+            return Answer(deployment_id=started.id if started else None, started=bool(started or answer.requires_redeployment))
         case Promote() as call:
-            return (await baseten.promote(chain_id, name, promote_body(call))).id
+            return Answer(deployment_id=(await baseten.promote(chain_id, name, promote_body(call))).id, started=True)
         case Deactivate() as call:
             await baseten.deactivate(chain_id, call.deployment_id)
-    return None
+    return Answer()
 
 
 # -- from actions to bodies ----------------------------------------------------------------------------------------
@@ -140,8 +154,8 @@ def _chainlet(name: str, instance_type_id: str | None, autoscaling: Settings) ->
     return r.ChainletEnvironmentSettingsRequestV1(**body)
 
 
-def promotion_body(settings: Settings, *, cleanup_inside: bool) -> r.UpdatePromotionSettingsV1:
-    """``cleanup_inside``: the older place of the cleanup strategy, inside rolling_deploy_config."""
+def promotion_body(settings: Settings, *, cleanup_inside: bool, cleanup_outside: bool = False) -> r.UpdatePromotionSettingsV1:
+    """``cleanup_inside``: the older place of the cleanup strategy, inside rolling_deploy_config; with ``cleanup_outside`` both."""
     outer: dict[str, Any] = {}
     inner: dict[str, Any] = {}
     for path, value in settings.items():
@@ -150,6 +164,8 @@ def promotion_body(settings: Settings, *, cleanup_inside: bool) -> r.UpdatePromo
             inner[field_name] = value
         elif path == CLEANUP and cleanup_inside:
             inner[CLEANUP] = value
+            if cleanup_outside:
+                outer[CLEANUP] = value
         else:
             outer[path] = value
     if inner:

@@ -23,12 +23,15 @@ class Stop:
 
 
 def finalizer_wanted(resource: Resource) -> bool:
-    return resource.invalid is None and keeps_finalizer(resource.desired.deletion, resource.desired.management)
+    """A resource that cannot be read keeps what it has: what its policy is cannot be known."""
+    if resource.invalid is not None:
+        return resource.has_finalizer
+    return keeps_finalizer(resource.desired.deletion, resource.desired.management)
 
 
 def guard(resource: Resource, owner: Resource | None, now: datetime, *, stale: bool) -> Stop | None:
     """None: go on. ``owner`` is the older resource that has the same environment as its target. ``stale``: see Report."""
-    nothing_to_do = resource.abandoned or owner is not None or not finalizer_wanted(resource) or not resource.ours
+    nothing_to_do = resource.abandoned or owner is not None or not finalizer_wanted(resource)
     if resource.deleting and nothing_to_do:
         return Stop(_report(resource, now), release=True)
     finding = _problem(resource, owner)
@@ -55,7 +58,6 @@ def _report(resource: Resource, now: datetime, finding: Finding | None = None, *
         drift=resource.status.drift,
         paused=paused,
         stale=stale,
-        reconcile_request=resource.reconcile_request,
         deleting=resource.deleting,
     )
 

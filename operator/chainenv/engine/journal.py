@@ -1,4 +1,4 @@
-"""The durable part of a run: an intent is written before the call it stands for (DESIGN section 4)."""
+"""The durable part of a run: an intent is written before the call it stands for (docs/decisions/0002)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ..core.actions import with_entry
-from ..core.world import Resource
+from ..core.world import Environment, Resource
 from ..crd.types import JournalEntry
 from .ports import Store
 
@@ -19,12 +19,15 @@ class Journal:
         self.now = now
         self.resource = resource
 
-    async def intend(self, journal: tuple[JournalEntry, ...], entry: JournalEntry) -> JournalEntry:
-        """The entry as written, with the time of writing: the settling time counts from there, not from when the run began.
+    async def intend(self, journal: tuple[JournalEntry, ...], entry: JournalEntry, environment: Environment | None) -> JournalEntry:
+        """The entry as written, with the time of writing; with it the environment that it is for, in place of an earlier one.
 
         Only after this returns may the call be made. Raises WriteConflictError or ClusterUnavailableError: then it must not.
         """
         entry = entry.model_copy(update={"started_at": self.now()})
-        status = self.resource.status.model_copy(update={"operations": with_entry(journal, entry)})
-        self.resource = await self._store.write_status(self.resource, status)
+        update: dict[str, object] = {"operations": with_entry(journal, entry)}
+        known = self.resource.status.environment
+        if environment is not None and known is not None:
+            update["environment"] = known.model_copy(update={"created_at": environment.created_at})
+        self.resource = await self._store.write_status(self.resource, self.resource.status.model_copy(update=update))
         return entry

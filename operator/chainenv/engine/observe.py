@@ -6,57 +6,87 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from ..api import Baseten, NotFound
+from ..api import Baseten, CredentialsRefused, NotFound
 from ..api import models as m
 from ..core.actions import REFUSALS, Operation
-from ..core.recover import lookups
+from ..core.recover import lookups, must_list, recover
 from ..core.world import CLEANUP, ROLLING, Chainlet, ChainletState, Deployment, Environment, Resource, Timing, Value, World, flat
 from ..crd.types import InstanceType, JournalEntry
 
 
-async def observe(
-    baseten: Baseten,
-    resource: Resource,
-    journal: tuple[JournalEntry, ...],
-    clock: Callable[[], datetime],
-    timing: Timing,
-    missing_since: datetime | None,
-) -> World:
-    """Raises BasetenError, except NotFound: that is an observation. ``missing_since`` is when a known environment was first missed."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Before:
+    """What is known of a resource before a read. ``created_at``: when the environment was created, as far as this resource has
+    accepted it; ``observed_for``: see World."""
+
+    journal: tuple[JournalEntry, ...]
+    created_at: datetime | None
+    missing_since: datetime | None
+    observed_for: Mapping[str, float]
+
+
+async def observe(baseten: Baseten, resource: Resource, before: Before, clock: Callable[[], datetime], timing: Timing) -> World:
+    """Raises BasetenError, except NotFound: that is an observation."""
     desired = resource.desired
+    began = clock()
     environment = await _environment(baseten, desired.chain_id, desired.environment)
-    now = clock()  # after the answer: waiting for a turn and for Baseten may take a while
-    before = resource.status.environment
-    known = before is not None
+    now = clock()
+    last = resource.status.environment
+    types = {c.chainlet_name: c.instance_type.id for c in resource.status.chainlet_settings if c.instance_type and c.instance_type.id}
     world = World(
         desired=desired,
         environment=environment,
         now=now,
+        began=began,
         timing=timing,
-        journal=journal,
-        known=known,
-        managed=before.managed if before is not None else None,
-        missing_since=None if environment is not None or not known else missing_since or now,
+        journal=before.journal,
+        known=last is not None,
+        managed=last.managed if last is not None else None,
+        replaced=environment is not None and _another(environment.created_at, before.created_at),
+        missing_since=None if environment is not None else before.missing_since or now,
+        observed_for=before.observed_for,
+        last_types=types,
         forced=resource.forced,
+        spec_changed=resource.status.observed_generation != resource.generation,
     )
     if environment is None:
-        return await _with_chain(baseten, world)
-    waited_for = lookups(world.journal, environment)
+        return await _with_chain(baseten, resource, world)
+    if must_list(world):
+        world = await _with_deployments(baseten, world)
+    waited_for = lookups(recover(world).journal, environment)
     looked_up = {i: await _deployment(baseten, desired.chain_id, i) for i in waited_for}
     return dataclasses.replace(world, looked_up=looked_up) if looked_up else world
 
 
-async def _with_chain(baseten: Baseten, world: World) -> World:
-    """After a refused create: which chainlets does the chain have, and does it exist at all?"""
+SAME_SECONDS = 2.0
+"""Two times of creation that differ by less are one: the status keeps whole seconds."""
+
+
+def _another(now: datetime | None, before: datetime | None) -> bool:
+    return now is not None and before is not None and abs((now - before).total_seconds()) > SAME_SECONDS
+
+
+async def _with_chain(baseten: Baseten, resource: Resource, world: World) -> World:
+    """The cause of an absence: does the chain exist for this key, and which chainlets does it have? Asked after a refused create,
+    and before something that is known is created anew or given up."""
     entry = world.entry(Operation.CREATE)
-    if entry is None or entry.outcome not in REFUSALS:
+    refused = entry is not None and entry.outcome in REFUSALS
+    since = world.since(world.missing_since).total_seconds() if world.missing_since else 0.0
+    confirmed = (world.known or resource.deleting) and since >= world.timing.vanish
+    if not refused and not confirmed:
         return world
+    return await _with_deployments(baseten, world)
+
+
+async def _with_deployments(baseten: Baseten, world: World) -> World:
+    """A key that may not list a chain's deployments does not hold up what the environment itself can show."""
     try:
-        deployments = await baseten.list_deployments(world.desired.chain_id)
+        wire = await baseten.list_deployments(world.desired.chain_id)
     except NotFound:
-        return dataclasses.replace(world, chain_missing=True)
-    chainlets = frozenset(c.name for d in deployments for c in d.chainlets)
-    return dataclasses.replace(world, chain_chainlets=chainlets) if chainlets else world
+        return dataclasses.replace(world, chain_missing=world.environment is None, chain_unreadable=True)
+    except CredentialsRefused:
+        return dataclasses.replace(world, chain_unreadable=True)
+    return dataclasses.replace(world, chain_deployments=tuple(deployment_of(d) for d in wire))
 
 
 async def _environment(baseten: Baseten, chain_id: str, name: str) -> Environment | None:
@@ -79,12 +109,17 @@ async def _deployment(baseten: Baseten, chain_id: str, deployment_id: str) -> De
 def environment_of(wire: m.ChainEnvironmentV1) -> Environment:
     promotion = flat(dataclasses.asdict(wire.promotion_settings))
     inner = promotion.pop(f"{ROLLING}.{CLEANUP}", None)
+    twice = inner is not None and CLEANUP in promotion
+    if inner is not None:
+        outer = promotion.setdefault(CLEANUP, inner)
+        promotion[CLEANUP] = inner if outer == inner else f"{outer} and {inner}"
     return Environment(
         name=wire.name,
         chain_id=wire.chain_id,
         created_at=wire.created_at,
         promotion=promotion,
         cleanup_inside=inner is not None,
+        cleanup_twice=twice,
         chainlets=tuple(_chainlet_state(c) for c in wire.chainlet_settings),
         current=deployment_of(wire.current_deployment) if wire.current_deployment else None,
         candidate=deployment_of(wire.candidate_deployment) if wire.candidate_deployment else None,

@@ -89,7 +89,8 @@ class Events(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """``luck``: random, in [0, 1). ``fence``: raises NotLeadingError when this process may not act.
+    """``monotonic``: seconds, for waits that decisions depend on. ``luck``: random, in [0, 1).
+    ``fence``: raises NotLeadingError when this process may not act.
     ``measure``: told what each run came to; a status of None when the resource is gone."""
 
     store: Store
@@ -97,6 +98,7 @@ class Ports:
     events: Events
     baseten: Callable[[ApiKey], Baseten]
     now: Callable[[], datetime]
+    monotonic: Callable[[], float]
     luck: Callable[[], float]
     fence: Callable[[], None]
     measure: Callable[[Key, ChainEnvironmentStatus | None, Report | None], None]

@@ -7,7 +7,7 @@ import base64
 import binascii
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..core.reasons import Reason
 from ..core.world import Resource
 from ..crd.types import GROUP, SecretKeyRef
 from ..engine.ports import KeyUnavailableError
+from ..settings import KeyGrants
 from .cluster import Cluster, ClusterError, path
 from .refusals import Refusals
 
@@ -135,13 +136,11 @@ class Secrets:
 
 
 class SecretKeys:
-    """Implements engine.ports.Keys. ``namespaces``: which may use ``own``, the operator's key; none: all."""
+    """Implements engine.ports.Keys. ``grants``: who may use ``own``, the operator's key."""
 
-    def __init__(
-        self, cluster: Cluster, own: ApiKey | None, namespaces: Collection[str], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, cluster: Cluster, own: ApiKey | None, grants: KeyGrants, clock: Callable[[], float] = time.monotonic) -> None:
         self._own = own
-        self._namespaces = namespaces
+        self._grants = grants
         self._clock = _strictly(clock)
         self._secrets = Secrets(cluster, self._clock)
         self._refusals = Refusals(self._clock)
@@ -195,14 +194,19 @@ class SecretKeys:
         return self._own_key(resource) if ref is None else await self._secrets.key(resource.namespace, ref, since)
 
     def _own_key(self, resource: Resource) -> ApiKey:
-        if self._own is not None and (not self._namespaces or resource.namespace in self._namespaces):
+        namespace, chain_id = resource.namespace, resource.spec.chain_id
+        if self._own is not None and self._grants.allows(namespace, chain_id):
             return self._own
-        why = (
-            "the operator has no key of its own"
+        why, otherwise = (
+            ("the operator has no key of its own", "")
             if self._own is None
-            else f"namespace {resource.namespace} may not use the operator's own key"
+            else (
+                f"namespace {namespace} may not use the operator's own key for chain {chain_id}",
+                f", or have the operator started with {namespace} or {namespace}:{chain_id} in CHAINENV_DEFAULT_KEY_NAMESPACES",
+            )
         )
-        raise KeyUnavailableError(Reason.NO_API_KEY, f"{why}: set spec.apiKeySecretRef to a Secret in this namespace", NO_KEY_SECONDS)
+        message = f"{why}: set spec.apiKeySecretRef to a Secret in this namespace{otherwise}"
+        raise KeyUnavailableError(Reason.NO_API_KEY, message, NO_KEY_SECONDS)
 
 
 def _strictly(clock: Callable[[], float]) -> Callable[[], float]:

@@ -1,8 +1,10 @@
 """Time is the test's own: a clock that moves only when every call waits."""
 
 import asyncio
+import contextlib
 import heapq
 import itertools
+import math
 from bisect import bisect_left
 
 import pytest
@@ -10,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainenv.api import RateLimited
-from chainenv.api.limiter import HALF_LIFE_SECONDS, LONGEST_WAIT_SECONDS, PATIENCE_SECONDS, SLOWER, SWEEP_SECONDS, Limiter
+from chainenv.api.limiter import (
+    HALF_LIFE_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    MAX_PAUSE_SECONDS,
+    PATIENCE_SECONDS,
+    SLOWER,
+    SWEEP_SECONDS,
+    Limiter,
+    Turn,
+)
 
 pytestmark = pytest.mark.asyncio
 PACE = 90 * 1.02
@@ -123,7 +134,7 @@ async def test_cancelled_callers_take_no_turn() -> None:
 async def test_pairs_do_not_hold_each_other_up() -> None:
     time = Time()
     pacing = limiter(time, 1)
-    assert [await pacing.acquire(key, endpoint) for key in "ab" for endpoint in "xy"] == [0, 0, 0, 0]
+    assert [(await pacing.acquire(key, endpoint)).waited for key in "ab" for endpoint in "xy"] == [0, 0, 0, 0]
 
 
 async def test_after_a_pause_there_is_no_burst() -> None:
@@ -249,3 +260,91 @@ async def test_pairs_that_are_idle_are_forgotten_and_paused_ones_are_not() -> No
     assert len(pacing) == 2
     with pytest.raises(RateLimited):
         await pacing.acquire("paused", "endpoint")
+
+
+# -- a pause that was asked to be longer than one is kept --------------------------------------------------------------------
+
+
+async def _tries(pacing: Limiter, number: int) -> list[Turn | RateLimited]:
+    results = await asyncio.gather(*(pacing.acquire("key", "endpoint") for _ in range(number)), return_exceptions=True)
+    return [result for result in results if isinstance(result, Turn | RateLimited)]
+
+
+def _turns(results: list[Turn | RateLimited]) -> list[Turn]:
+    return [result for result in results if isinstance(result, Turn)]
+
+
+@pytest.mark.parametrize("asked", [3600.0, math.inf, MAX_PAUSE_SECONDS + 1])
+async def test_two_minutes_at_most_then_one_call_and_the_others_after_it(asked: float) -> None:
+    time = Time()
+    pacing = limiter(time)
+    assert pacing.pause("key", "endpoint", asked) == MAX_PAUSE_SECONDS
+    assert pacing.pause("key", "endpoint", 1) == MAX_PAUSE_SECONDS
+    time.now += MAX_PAUSE_SECONDS - PATIENCE_SECONDS - 1
+    assert _turns(await _tries(pacing, 3)) == []
+    time.now += PATIENCE_SECONDS + 1
+    results = await _tries(pacing, 50)
+    [probe] = _turns(results)
+    refused = [result for result in results if isinstance(result, RateLimited)]
+    assert len(refused) == 49
+    assert all(error.local and error.retry_after == PATIENCE_SECONDS for error in refused)
+    with probe:
+        time.now += 20
+        assert _turns(await _tries(pacing, 50)) == []
+        probe.passed = True
+    starts: list[float] = []
+
+    async def caller() -> None:
+        with await pacing.acquire("key", "endpoint"):
+            starts.append(time.now)
+
+    await time.run(*(asyncio.create_task(caller()) for _ in range(50)))
+    assert len(starts) == 50
+
+
+@pytest.mark.parametrize("again", [None, 5.0, math.inf], ids=["no answer", "paused for seconds", "paused for ever"])
+async def test_a_probe_that_did_not_pass_is_followed_by_another(again: float | None) -> None:
+    time = Time()
+    pacing = limiter(time)
+    pacing.pause("key", "endpoint", math.inf)
+    for _ in range(3):
+        time.now += MAX_PAUSE_SECONDS + 1
+        [probe] = _turns(await _tries(pacing, 20))
+        with contextlib.suppress(asyncio.CancelledError), probe:
+            if again is None:
+                raise asyncio.CancelledError
+            assert pacing.pause("key", "endpoint", again) == min(again, MAX_PAUSE_SECONDS)
+
+
+async def test_a_pause_that_begins_while_the_probe_is_under_way_is_doubted_as_well() -> None:
+    """A call from before the first pause can be answered as late as that."""
+    time = Time()
+    pacing = limiter(time)
+    pacing.pause("key", "endpoint", math.inf)
+    time.now += MAX_PAUSE_SECONDS
+    [probe] = _turns(await _tries(pacing, 2))
+    with probe:
+        pacing.pause("key", "endpoint", math.inf)
+        probe.passed = True
+    time.now += MAX_PAUSE_SECONDS + 1
+    assert len(_turns(await _tries(pacing, 20))) == 1
+
+
+async def test_other_keys_and_endpoints_are_not_probed_for() -> None:
+    time = Time()
+    pacing = limiter(time)
+    pacing.pause("key", "endpoint", math.inf)
+    time.now += MAX_PAUSE_SECONDS
+    await pacing.acquire("key", "endpoint")
+    await pacing.acquire("other", "endpoint")
+    await pacing.acquire("key", "another")
+
+
+async def test_a_doubted_pair_is_forgotten_in_the_end() -> None:
+    time = Time()
+    pacing = limiter(time)
+    pacing.pause("gone", "endpoint", math.inf)
+    for number in range(3):
+        time.now += 3600
+        await pacing.acquire(f"key-{number}", "endpoint")
+    assert len(pacing) == 1

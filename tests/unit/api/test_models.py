@@ -25,7 +25,7 @@ OLD_SHAPE = b"""{
 def test_the_older_shape() -> None:
     environment = models.ENVIRONMENT.validate_json(OLD_SHAPE)
     promotion = environment.promotion_settings
-    assert promotion.promotion_cleanup_strategy == "SCALE_TO_ZERO"
+    assert promotion.promotion_cleanup_strategy is None
     assert promotion.rolling_deploy_config is not None
     assert promotion.rolling_deploy_config.promotion_cleanup_strategy == "SCALE_TO_ZERO"
     assert environment.candidate_deployment is None
@@ -46,7 +46,7 @@ def test_the_older_shape() -> None:
             "DEACTIVATE",
             "KEEP",
         ),
-        ({"promotion_cleanup_strategy": None, "rolling_deploy_config": {"promotion_cleanup_strategy": "KEEP"}}, "KEEP", "KEEP"),
+        ({"promotion_cleanup_strategy": None, "rolling_deploy_config": {"promotion_cleanup_strategy": "KEEP"}}, None, "KEEP"),
         ({"rolling_deploy_config": {}}, None, None),
         ({"rolling_deploy_config": None}, None, None),
         (None, None, None),

@@ -23,6 +23,7 @@ from chainenv.core.world import (
     Settings,
     World,
     digest,
+    entry_id,
 )
 from chainenv.crd.types import InstanceType, JournalEntry
 
@@ -97,9 +98,18 @@ def world(
     missing: float | None = None,
     **more: Any,
 ) -> World:
-    """Of an environment that was seen before, unless ``known`` is False. ``missing``: since how many seconds."""
+    """Of an environment that was seen before, unless ``known`` is False. ``missing``: since how many seconds.
+
+    This process has been reading since each entry was written, the chain's deployments as well, and the spec has just changed,
+    unless ``more`` says otherwise.
+    """
     since = None if missing is None else ago(missing)
-    return World(desired=wanted, environment=seen, now=NOW, journal=journal, known=known, missing_since=since, **more)
+    defaults = {"observed_for": reading_since(*journal), "spec_changed": True, "chain_deployments": () if seen else None}
+    return World(desired=wanted, environment=seen, now=NOW, journal=journal, known=known, missing_since=since, **{**defaults, **more})
+
+
+def reading_since(*journal: JournalEntry) -> dict[str, float]:
+    return {entry_id(e): (NOW - (e.finished_at or e.started_at)).total_seconds() for e in journal}
 
 
 # -- the journal ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""When a call is sent, when its effect is waited for, when trying stops (DESIGN section 2: three times, then hourly)."""
+"""When a call is sent, when its effect is waited for, when trying stops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from chainenv.core.actions import Draft, Operation, Severity
 from chainenv.core.attempts import Verdict, begin, refusal, unsettled, verdict
-from chainenv.core.world import digest
+from chainenv.core.world import Timing, digest
 from chainenv.crd.types import Drift, JournalEntry
 
 from .helpers import NOW, Case, answered, desired, environment, opened, reasons, table, world
@@ -41,8 +41,10 @@ def sent(seconds: float, **more: Any) -> JournalEntry:
     Case("an hour", "try again hourly", sent(3600, attempts=3), (Verdict.SEND, [])),
     Case("refused", "the same request is refused again", sent(1, outcome="Refused"), (Verdict.STOP, ["Refused"])),
     Case("forbidden", "the key may not write", sent(1, outcome="Forbidden"), (Verdict.STOP, ["Forbidden"])),
-    Case("refused an hour ago", "until an hour passes", sent(3600, outcome="Refused"), (Verdict.SEND, [])),
-    Case("with a deployment", "each rollout costs GPUs", sent(9999, deployment_id="d", settled=True), (Verdict.STOP, ["NotConverging"])),
+    Case("refused a minute ago", "it may have been busy", sent(60, outcome="Refused"), (Verdict.SEND, [])),
+    Case("refused again", "less and less often", sent(359, outcome="Refused", attempts=2), (Verdict.STOP, ["Refused"])),
+    Case("refused often", "hourly at last", sent(3599, outcome="Refused", attempts=9), (Verdict.STOP, ["Refused"])),
+    Case("refused an hour ago", "hourly at last", sent(3600, outcome="Refused", attempts=9), (Verdict.SEND, [])),
     Case("failed", "the rule that follows the rollout says it", sent(1, outcome="Failed"), (Verdict.STOP, [])),
 )
 def test_verdict(case: Case) -> None:
@@ -54,7 +56,6 @@ def test_verdict(case: Case) -> None:
     Case("refused", "until the spec changes", sent(1, outcome="Refused", generation=1), Verdict.SEND),
     Case("young", "what was sent is still being applied", sent(5, generation=1), Verdict.WAIT),
     Case("open", "the answer is not known yet", opened(AUTOSCALING, 5, "wanted", generation=1), Verdict.WAIT),
-    Case("with a deployment", "the same values, so the same rollout", sent(61, deployment_id="d", generation=1), Verdict.STOP),
 )
 def test_after_a_spec_change_with_the_same_values(case: Case) -> None:
     assert judged(case.given, generation=2)[0] is case.expected, case.why
@@ -71,12 +72,35 @@ def test_when_a_person_asks(case: Case) -> None:
     assert judged(case.given, forced=True)[0] is case.expected, case.why
 
 
+def rollout(seconds: float, **more: Any) -> JournalEntry:
+    return answered(TYPES, seconds, "wanted", settled=True, **more)
+
+
+STOPPED = (Verdict.STOP, ["NotConverging"])
+
+
+@table(
+    Case("answered with a start", "each rollout costs GPUs", rollout(9999, started=True), STOPPED),
+    Case("another generation", "the same values, so the same rollout", rollout(61, started=True, generation=0), STOPPED),
+    Case("by the first edition", "a deployment was answered", rollout(9999, deployment_id="d"), STOPPED),
+    Case("concluded", "it may have been somebody else's", rollout(61, deployment_id="d", unconfirmed=1), (Verdict.SEND, [])),
+    Case("concluded twice", "wrong once, not twice", rollout(9999, deployment_id="d", unconfirmed=2), STOPPED),
+    Case("lost", "it may have been lost on its way", rollout(61, outcome="Lost", unconfirmed=1), (Verdict.SEND, [])),
+    Case("lost twice", "both may have arrived", rollout(99999, outcome="Lost", unconfirmed=2), STOPPED),
+    Case("refused", "busy, or too new", rollout(1, outcome="Refused"), (Verdict.STOP, ["Correcting"])),
+    Case("refused after a lost try", "still running?", rollout(1, outcome="Refused", unconfirmed=1), (Verdict.STOP, ["SettlingIntent"])),
+    Case("refused after two lost", "both may have arrived", rollout(99, outcome="Refused", unconfirmed=2), STOPPED),
+)
+def test_a_rollout_is_not_repeated_like_a_correction(case: Case) -> None:
+    assert judged(case.given) == case.expected, case.why
+
+
 def test_not_converging_names_field_desired_actual_and_the_next_try() -> None:
     draft = Draft({})
     verdict(world(desired(), environment()), draft, sent(61, attempts=3), HASH, patience=60, differences=DIFFERENCES)
     (finding,) = draft.findings
     assert finding.severity is Severity.BLOCKED
-    for word in ("3 times", "chainletSettings[A].autoscalingSettings.minReplica", "is 1", "wanted 2", "hour"):
+    for word in ("3 times", "chainletSettings[A].autoscalingSettings.minReplica", "is 1", "wanted 2", "at 12:59Z"):
         assert word in finding.message
 
 
@@ -123,7 +147,7 @@ def test_unsettled(case: Case) -> None:
     Case(
         "no deployment",
         "the rest goes on",
-        answered(PROMOTE, 1, outcome="NotFound", target="d", message="no"),
+        answered(PROMOTE, 1, outcome="NotFound", target="d", message="no", attempts=2),
         ("DeploymentNotFound", Severity.BLOCKED),
     ),
     Case("404 of a patch", "as any refusal", answered(AUTOSCALING, 1, outcome="NotFound", message="no"), ("Refused", Severity.STALLED)),
@@ -135,6 +159,6 @@ def test_unsettled(case: Case) -> None:
     ),
 )
 def test_refusal(case: Case) -> None:
-    finding = refusal(case.given)
+    finding = refusal(case.given, Timing())
     assert (finding.reason.value, finding.severity) == case.expected, case.why
     assert str(case.given.message) in finding.message

@@ -46,7 +46,7 @@ def test_a_finalizer_stands_for_work_on_baseten(policy: str, management: str, ex
 @table(
     Case("retain", "nothing on Baseten", {"policy": "Retain"}, True),
     Case("observe", "never writes", {"management": "Observe"}, True),
-    Case("never seen", "nothing that was never ours is touched", {"known": False}, True),
+    Case("never seen", "adopted and deleted in one: it must not go on running", {"known": False}, False),
     Case("no deployments", "nothing is on", {"seen": on()}, True),
     Case("inactive", "wait for INACTIVE: it is", {"seen": on(deployment(status="INACTIVE"))}, True),
     Case("going off", "wait for INACTIVE", {"seen": on(deployment(status="DEACTIVATING"))}, False),

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import CreateEnvironment, Operation, Plan, Severity
+from chainenv.core.actions import CreateEnvironment, Operation, Plan, Promote, Severity
 from chainenv.core.plan import plan
 from chainenv.crd.types import JournalEntry
 
 from .helpers import (
     LARGE,
+    NOW,
     SMALL,
     Case,
     answered,
@@ -25,6 +26,7 @@ from .helpers import (
     only,
     opened,
     reasons,
+    running,
     state,
     table,
     want,
@@ -80,12 +82,21 @@ def test_what_had_vanished_is_created_as_recreated() -> None:
     assert created(decide(world(desired(), None, missing=31))).recreated
 
 
-def test_a_promotion_into_the_environment_that_vanished_does_not_count_for_the_new_one() -> None:
-    """Otherwise, when the answer to the create is lost, deploymentID is never promoted into the new environment."""
-    old = answered(Operation.PROMOTED, 9999, "dep-asked", target="dep-asked", deployment_id="dep-asked", settled=True)
-    planned = decide(world(desired(deployment_id="dep-asked"), None, old, missing=31))
+OLD_PROMOTION = answered(Operation.PROMOTED, 9999, "dep-asked", target="dep-asked", deployment_id="dep-asked", settled=True)
+
+
+def test_an_absence_is_no_proof_that_what_was_done_is_undone() -> None:
+    """A long 404 incident, or a key of another workspace: the create is refused, and the promotion must not be made again."""
+    planned = decide(world(desired(deployment_id="dep-asked"), None, OLD_PROMOTION, missing=31))
     assert created(planned).recreated
-    assert Operation.PROMOTED not in entries(planned)
+    assert entries(planned)[Operation.PROMOTED] == OLD_PROMOTION
+
+
+def test_a_promotion_into_another_environment_of_the_name_does_not_count_for_this_one() -> None:
+    """Another createdAt: somebody made it anew, and nothing has been promoted there yet."""
+    wanted = desired(deployment_id="dep-asked")
+    assert decide(world(wanted, environment(), OLD_PROMOTION)).actions == ()
+    assert only(decide(world(wanted, environment(), OLD_PROMOTION, replaced=True))).call == Promote("dep-asked", None)
 
 
 def test_production_cannot_be_created() -> None:
@@ -126,7 +137,7 @@ def test_no_second_create_while_the_first_is_open_even_when_the_spec_has_changed
     assert again(opened(CREATE, 5, "other settings"), adoption="Fail").actions == ()
 
 
-def test_a_refused_create_is_repeated_after_an_hour_or_another_spec_only() -> None:
+def test_a_refused_create_is_repeated_more_and_more_rarely_or_for_another_spec() -> None:
     refused = answered(CREATE, 5, outcome="Refused", message="no").model_copy(update={"hash": hash_of_create()})
     assert reasons(again(refused).findings) == ["Refused"]
     assert not again(refused).actions
@@ -138,7 +149,7 @@ def test_after_a_refusal_chainlets_that_the_chain_does_not_have_are_left_out() -
     wanted = desired(want("HelloWorld", LARGE), want("HelloWrld", LARGE))
     first = only(decide(world(wanted, None, known=False)))
     refused = first.entry.model_copy(update={"outcome": "Refused", "finished_at": first.entry.started_at, "message": "no such chainlet"})
-    planned = decide(world(wanted, None, refused, known=False, chain_chainlets=frozenset({"HelloWorld"})))
+    planned = decide(world(wanted, None, refused, known=False, chain_deployments=(deployment("d", "ACTIVE", running("HelloWorld")),)))
     assert [name for name, _, _ in created(planned).chainlets] == ["HelloWorld"]
     assert reasons(planned.findings) == ["ChainletNotFound"]
     assert "did you mean HelloWorld" in planned.findings[0].message
@@ -166,9 +177,20 @@ def test_there_at_first_sight(case: Case) -> None:
 
 
 def test_no_current_deployment_yet_is_as_declared() -> None:
-    wanted = desired(want("A", SMALL, min_replica=1))
+    wanted = desired(want("A", SMALL))
     planned = decide(world(wanted, environment(state("A", SMALL), bare=True)))
     assert (planned.actions, planned.findings, planned.drift) == ((), (), ())
+
+
+def test_what_baseten_does_not_show_is_unconfirmed_and_a_changed_value_is_sent_once() -> None:
+    wanted = desired(want("A", SMALL, min_replica=1))
+    hidden = environment(state("A", SMALL), bare=True)
+    first = decide(world(wanted, hidden))
+    assert reasons(first.findings) == ["Unconfirmed"]
+    sent = only(first).entry.model_copy(update={"outcome": "Accepted", "finished_at": NOW})
+    later = decide(world(wanted, hidden, sent, spec_changed=False))
+    assert (later.actions, reasons(later.findings)) == ((), ["Unconfirmed"])
+    assert decide(world(wanted, hidden, spec_changed=False)).actions == (), "the create had these values"
 
 
 # -- Observe -------------------------------------------------------------------------------------------------------

@@ -117,9 +117,9 @@ A, B, C = state("A", min_replica=1, max_replica=3), state("B", concurrency_targe
     ),
     Case(
         "still deploying",
-        "null is not drift, look again",
+        "null cannot be compared: the changed spec's values are sent once",
         (state("A"), state("B", concurrency_target=1), C),
-        {"B": {"concurrency_target": 4}},
+        {"A": {"min_replica": 1, "max_replica": 3}, "B": {"concurrency_target": 4}},
     ),
     Case("not there", "left out of the batch, the rest applies", (state("B", concurrency_target=1), C), {"B": {"concurrency_target": 4}}),
     Case("field not shown", "unset differs", (state("A", min_replica=1), B, C), {"A": {"max_replica": 3}}),

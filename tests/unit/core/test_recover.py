@@ -112,7 +112,7 @@ def test_types_that_are_not_shown_are_no_proof_that_the_update_happened() -> Non
     Case(
         "a copy was promoted",
         "current id == asked id is not the test",
-        (answered(PROMOTE, 5, target="dep-asked", deployment_id="dep-asked"), ROLLED),
+        (answered(PROMOTE, 5, target="dep-asked", deployment_id="dep-asked"), ROLLED, {"dep-asked": deployment("dep-asked")}),
         ("Accepted", "dep-asked", True),
     ),
     Case("nothing to deploy", "types show, no deployment was started", (answered(TYPES, 5), SHOWN), None),
@@ -131,7 +131,7 @@ def looked_at(operation: Operation, status: str | None) -> Any:
 
 @table(
     Case("building", "under way, slowly", (TYPES, "BUILDING"), ("Accepted", "dep-new", False)),
-    Case("unknown status", "in progress", (PROMOTE, "ODD"), ("Accepted", "dep-new", False)),
+    Case("unknown status", "in progress, but not for ever", (PROMOTE, "ODD"), ("Failed", "dep-new", False)),
     Case("build failed", "it ended", (TYPES, "BUILD_FAILED"), ("Failed", "dep-new", False)),
     Case("promotion failed", "it ended", (PROMOTE, "DEPLOY_FAILED"), ("Failed", "dep-new", False)),
     Case("promotion inactive", "it did not become current", (PROMOTE, "INACTIVE"), ("Failed", "dep-new", False)),

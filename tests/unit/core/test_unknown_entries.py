@@ -27,6 +27,7 @@ WORLD = World(
     now=NOW,
     known=True,
     managed=True,
+    spec_changed=True,
 )
 
 

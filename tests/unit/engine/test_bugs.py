@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -103,6 +104,7 @@ def reconciler(memory: Memory, *, backoff: float = 300) -> Reconciler:
         events=memory,
         baseten=no_baseten,
         now=lambda: datetime.now(UTC),
+        monotonic=time.monotonic,
         luck=lambda: 0.5,
         fence=lambda: None,
     )

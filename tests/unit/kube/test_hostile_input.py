@@ -26,7 +26,7 @@ from chainenv.engine.ports import Key, KeyUnavailableError
 from chainenv.kube.cluster import Cluster, path
 from chainenv.kube.secrets import SecretKeys
 from chainenv.kube.store import ObjectStore, key_of, object_path
-from chainenv.settings import BadSettingError, Settings, load
+from chainenv.settings import BadSettingError, KeyGrants, Settings, load
 
 ENTRY: dict[str, Any] = {"operation": "UpdateInstanceTypes", "hash": "abc", "startedAt": "2026-01-01T00:00:00Z", "attempts": 1}
 FIELDS = sorted(field.alias or name for name, field in ChainEnvironmentStatus.model_fields.items())
@@ -148,7 +148,7 @@ class ApiServer:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         cluster = Cluster(client.ApiClient(client.Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}")))
         try:
-            yield SecretKeys(cluster, None, ())
+            yield SecretKeys(cluster, None, KeyGrants())
         finally:
             await cluster.close()
             await runner.cleanup()

@@ -24,6 +24,7 @@ from chainenv.engine.ports import KeyUnavailableError
 from chainenv.kube import secrets
 from chainenv.kube.cluster import Cluster, ClusterError
 from chainenv.kube.secrets import SecretKeys
+from chainenv.settings import KeyGrants
 
 
 def resource(uid: str, secret: str | None = "shared", key: str = "api-key", *, finalizer: bool = False, deleting: bool = False) -> Resource:
@@ -85,7 +86,7 @@ async def world(own: str | None = None) -> AsyncIterator[World]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     cluster = Cluster(client.ApiClient(client.Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}")))
-    made.keys = SecretKeys(cluster, ApiKey(own) if own else None, (), lambda: made.now)
+    made.keys = SecretKeys(cluster, ApiKey(own) if own else None, KeyGrants(everybody=True), lambda: made.now)
     try:
         yield made
     finally:

@@ -122,7 +122,7 @@ async def test_a_run_that_was_cancelled_by_somebody_is_made_again() -> None:
 @pytest.mark.asyncio
 async def test_livez_fails_once_the_queue_has_stopped_turning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "LIVE_SECONDS", 1.5)
-    operator = app.Operator(load(), await _nowhere())
+    operator = app.Operator(load(), await _nowhere(), app.transport_for(load()))
     try:
         async with running(operator._lead()) as queue:
             begun = time.monotonic()

@@ -1,0 +1,390 @@
+"""Baseten, as far as it is known: one chain, its environments and deployments, with their lives in virtual time.
+
+Written from the published behaviour alone; it shares nothing with the operator's sandbox, so that two opinions meet here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from .clock import VirtualLoop, stamp, wall
+
+Json = dict[str, Any]
+RUNNING = ("BUILDING", "DEPLOYING", "LOADING_MODEL")
+OFF = ("INACTIVE", "DEACTIVATING", "BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED")
+SERVING = ("ACTIVE", "SCALED_TO_ZERO", "WAKING_UP")
+DEFAULTS = {
+    "min_replica": 0,
+    "max_replica": 1,
+    "autoscaling_window": 60,
+    "scale_down_delay": 900,
+    "concurrency_target": 1,
+    "target_utilization_percentage": 70,
+}
+PROMOTION_DEFAULTS: Json = {
+    "redeploy_on_promotion": False,
+    "rolling_deploy": False,
+    "ramp_up_while_promoting": False,
+    "ramp_up_duration_seconds": 600,
+    "promotion_cleanup_strategy": "SCALE_TO_ZERO",
+    "rolling_deploy_config": {
+        "rolling_deploy_strategy": "REPLICA",
+        "max_surge_percent": 25,
+        "max_unavailable_percent": 0,
+        "stabilization_time_seconds": 0,
+        "replica_overhead_percent": 0,
+    },
+}
+
+
+@dataclass
+class Shape:
+    """Which of the servers that there may be this is."""
+
+    old: bool = False
+    busy: int = 400
+    """What a second promotion is answered."""
+    normal_form: bool = False
+    """Instance type ids are shown in lower case."""
+    silent_types: bool = False
+    """A change of instance types is answered with ``chain_deployment: null`` and ``requires_redeployment: true``."""
+    types_at_once: bool = True
+    """The environment shows new instance types before their deployment serves."""
+    fresh_seconds: float = 3.0
+    """For so long a new object answers 404."""
+    build_seconds: float = 180.0
+    skew: float = 0.0
+    """By how much Baseten's clock is ahead."""
+
+
+class RefusedError(Exception):
+    def __init__(self, status: int, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"code": "ERROR", "message": message, **more}
+
+
+@dataclass
+class Deployment:
+    id: str
+    environment: str | None
+    created: float
+    types: dict[str, str]
+    status: str = "BUILDING"
+    served: bool = False
+    doomed: str | None = None
+    """The status that its building ends with, when that is a failure."""
+
+
+@dataclass
+class Environment:
+    name: str
+    created: float
+    types: dict[str, str] = field(default_factory=dict)
+    autoscaling: dict[str, Json] = field(default_factory=dict)
+    promotion: Json = field(default_factory=dict)
+    current: Deployment | None = None
+    candidate: Deployment | None = None
+    progress: str | None = None
+    promoted: set[str] = field(default_factory=set)
+    """Every deployment that was asked to be promoted into it and began to be, with what came of it."""
+
+    @property
+    def busy(self) -> bool:
+        return self.candidate is not None and self.candidate.status in (*RUNNING, "ACTIVE")
+
+
+class Baseten:
+    """``handle`` is the server: one request, one answer or RefusedError, at one instant."""
+
+    def __init__(self, loop: VirtualLoop, rng: Random, shape: Shape, chainlets: Mapping[str, str]) -> None:
+        self._loop = loop
+        self._rng = rng
+        self.shape = shape
+        self.chain = "chain1"
+        self.chainlets = dict(chainlets)
+        self.deployments: dict[str, Deployment] = {}
+        self.environments: dict[str, Environment] = {}
+        self._count = 0
+        self.next_fails = 0
+        self.on_start: Callable[[Deployment, Environment], None] = lambda *_: None
+
+    # -- lives -------------------------------------------------------------------------------------------------------
+
+    def deploy(self, environment: str | None, types: dict[str, str], *, build: bool = True) -> Deployment:
+        self._count += 1
+        made = Deployment(f"d{self._count}", environment, self._loop.now, dict(types), "BUILDING" if build else "DEPLOYING")
+        if self.next_fails > 0:
+            self.next_fails -= 1
+            made.doomed = "BUILD_FAILED" if build else "DEPLOY_FAILED"
+        self.deployments[made.id] = made
+        self._loop.call_later(self.shape.build_seconds * (0.3 + 0.4 * self._rng.random()), self._step, made)
+        return made
+
+    def _step(self, made: Deployment) -> None:
+        if made.status not in RUNNING:
+            return
+        if made.doomed:
+            return self._end(made, made.doomed)
+        following = {"BUILDING": "DEPLOYING", "DEPLOYING": "LOADING_MODEL", "LOADING_MODEL": "ACTIVE"}[made.status]
+        made.status = following
+        if following == "ACTIVE":
+            made.served = True
+            self._loop.call_later(2 + 10 * self._rng.random(), self._promote_if_candidate, made)
+        else:
+            self._loop.call_later(self.shape.build_seconds * 0.3 * self._rng.random(), self._step, made)
+        return None
+
+    def _end(self, made: Deployment, status: str) -> None:
+        made.status = status
+        for environment in self.environments.values():
+            if environment.candidate is made:
+                environment.progress = "FAILED" if status != "INACTIVE" else "CANCELED"
+                if self.shape.old:
+                    environment.candidate = None  # nothing says what became of it
+
+    def _promote_if_candidate(self, made: Deployment) -> None:
+        for environment in self.environments.values():
+            if environment.candidate is made and made.status == "ACTIVE":
+                before, environment.current, environment.candidate = environment.current, made, None
+                environment.progress = "SUCCEEDED"
+                environment.types = dict(made.types)
+                made.environment = environment.name
+                if before is not None and environment.promotion["promotion_cleanup_strategy"] != "KEEP" and before.status in SERVING:
+                    before.status = "SCALED_TO_ZERO"
+
+    def start(self, environment: Environment, made: Deployment) -> None:
+        """A promotion begins."""
+        self.on_start(made, environment)
+        environment.promoted.add(made.id)
+        if environment.current is None and made.status != "ACTIVE":
+            environment.current = made
+            return
+        environment.candidate, environment.progress = made, "RELEASING"
+        if made.status in SERVING:
+            made.status = "ACTIVE"
+            self._loop.call_later(5 + 20 * self._rng.random(), self._promote_if_candidate, made)
+
+    # -- what strangers do -------------------------------------------------------------------------------------------
+
+    def add_environment(self, name: str, *, deployed: bool) -> Environment:
+        made = Environment(name, self._loop.now, dict(self.chainlets), {c: dict(DEFAULTS) for c in self.chainlets}, _copy(PROMOTION_DEFAULTS))
+        self.environments[name] = made
+        if deployed:
+            made.current = self.deploy(name, made.types)
+        return made
+
+    def push(self, name: str) -> None:
+        environment = self.environments.get(name)
+        if environment is not None and not environment.busy:
+            self.start(environment, self.deploy(name, environment.types or self.chainlets))
+
+    def turn_off(self, made: Deployment) -> None:
+        if made.status in RUNNING:
+            self._end(made, "INACTIVE")
+        elif made.status not in OFF:
+            made.status = "DEACTIVATING"
+            self._loop.call_later(20.0, self._off, made)
+
+    def _off(self, made: Deployment) -> None:
+        if made.status == "DEACTIVATING":
+            self._end(made, "INACTIVE")
+
+    # -- the API -----------------------------------------------------------------------------------------------------
+
+    def handle(self, endpoint: str, parameters: Mapping[str, str], body: Json) -> Json:
+        if parameters.get("chain_id", self.chain) != self.chain:
+            raise RefusedError(404, "chain not found")
+        answer: Json = getattr(self, f"_{endpoint}")(parameters, body)
+        return answer
+
+    def _environment(self, parameters: Mapping[str, str]) -> Environment:
+        found = self.environments.get(parameters["env_name"])
+        if found is None or self._fresh(found.created):
+            raise RefusedError(404, "environment not found")
+        return found
+
+    def _fresh(self, created: float) -> bool:
+        return created > 0 and self._loop.now - created < self.shape.fresh_seconds
+
+    def _get_environment(self, parameters: Mapping[str, str], _: Json) -> Json:
+        return self.show(self._environment(parameters))
+
+    def _get_chain(self, *_: Any) -> Json:
+        return {"id": self.chain, "name": "chain", "created_at": self._time(0), "deployments_count": len(self.deployments)}
+
+    def _list_deployments(self, *_: Any) -> Json:
+        return {"deployments": [self._deployment(d) for d in self.deployments.values() if not self._fresh(d.created)]}
+
+    def _get_deployment(self, parameters: Mapping[str, str], _: Json) -> Json:
+        return self._deployment(self._known(parameters["chain_deployment_id"]))
+
+    def _get_audit_logs(self, *_: Any) -> Json:
+        raise RefusedError(403, "not allowed")
+
+    def _known(self, identity: str) -> Deployment:
+        found = self.deployments.get(identity)
+        if found is None or self._fresh(found.created):
+            raise RefusedError(404, "deployment not found")
+        return found
+
+    def _create_environment(self, _: Mapping[str, str], body: Json) -> Json:
+        if body["name"] in self.environments:
+            raise RefusedError(self.shape.busy, "environment exists")
+        settings = body.get("chainlet_settings") or []
+        unknown = [s["chainlet_name"] for s in settings if s["chainlet_name"] not in self.chainlets]
+        if unknown:
+            raise RefusedError(400, f"unknown chainlets {unknown}")
+        made = self.add_environment(body["name"], deployed=False)
+        for each in settings:
+            made.types[each["chainlet_name"]] = each.get("instance_type_id") or "1x2"
+            made.autoscaling[each["chainlet_name"]].update(_given(each.get("autoscaling_settings")))
+        self._set_promotion(made, body.get("promotion_settings") or {})
+        return self.show(made)
+
+    def _update_environment(self, parameters: Mapping[str, str], body: Json) -> Json:
+        self._set_promotion(self._environment(parameters), body.get("promotion_settings") or {})
+        return {"ok": True}
+
+    def _set_promotion(self, environment: Environment, settings: Json) -> None:
+        """What this server does not know in that place, it drops."""
+        given = _given(settings)
+        inner = _given(given.pop("rolling_deploy_config", None))
+        strategy = given.pop("promotion_cleanup_strategy", None), inner.pop("promotion_cleanup_strategy", None)
+        chosen = strategy[1] if self.shape.old else strategy[0]
+        if chosen:
+            environment.promotion["promotion_cleanup_strategy"] = chosen
+        environment.promotion.update(given)
+        if inner:
+            environment.promotion["rolling_deploy_config"].update({"max_surge_percent": 10, **inner})
+
+    def _update_autoscaling(self, parameters: Mapping[str, str], body: Json) -> Json:
+        environment = self._environment(parameters)
+        for each in body["updates"]:
+            if each["chainlet_name"] not in environment.autoscaling:
+                raise RefusedError(404, f"unknown chainlet {each['chainlet_name']}")
+        self._apply_autoscaling_later(environment, body["updates"], 1 + 10 * self._rng.random())
+        return {"status": "QUEUED" if environment.busy else "ACCEPTED", "message": ""}
+
+    def _apply_autoscaling_later(self, environment: Environment, updates: list[Json], seconds: float) -> None:
+        self._loop.call_later(seconds, self._apply_autoscaling, environment, updates)
+
+    def _apply_autoscaling(self, environment: Environment, updates: list[Json]) -> None:
+        if environment.busy:
+            return self._apply_autoscaling_later(environment, updates, 10)
+        for each in updates:
+            environment.autoscaling[each["chainlet_name"]].update(_given(each["autoscaling_settings"]))
+        return None
+
+    def same(self, one: str | None, other: str | None) -> bool:
+        return one == other or (self.shape.normal_form and str(one).lower() == str(other).lower())
+
+    def _update_instance_types(self, parameters: Mapping[str, str], body: Json) -> Json:
+        environment = self._environment(parameters)
+        wanted = {each["chainlet_name"]: each["instance_type_id"] for each in body["updates"]}
+        if not wanted.keys() <= environment.types.keys():
+            raise RefusedError(400, "unknown chainlet")
+        if all(environment.types[name] == type_id for name, type_id in wanted.items()):
+            return {"requires_redeployment": False, "chain_deployment": None, "chainlet_environment_settings": []}
+        if environment.current is None:
+            environment.types.update(wanted)
+            return {"requires_redeployment": False, "chain_deployment": None, "chainlet_environment_settings": []}
+        if environment.busy:
+            raise RefusedError(self.shape.busy, "a promotion is running")
+        made = self.deploy(environment.name, {**environment.types, **wanted})
+        if self.shape.types_at_once:
+            environment.types.update(wanted)
+        if self.shape.normal_form:
+            made.types = {name: type_id.lower() for name, type_id in made.types.items()}
+        self.start(environment, made)
+        shown = None if self.shape.silent_types else self._deployment(made)
+        return {"requires_redeployment": True, "chain_deployment": shown, "chainlet_environment_settings": []}
+
+    def _promote(self, parameters: Mapping[str, str], body: Json) -> Json:
+        environment = self._environment(parameters)
+        source = self._known(body["deployment_id"])
+        if environment.busy:
+            raise RefusedError(self.shape.busy, "a promotion is running")
+        if source is environment.current:
+            raise RefusedError(400, "the deployment is the current one")
+        if source.status not in SERVING:
+            raise RefusedError(400, f"the deployment is {source.status}")
+        copied = source.environment != environment.name or source.types != environment.types or environment.promotion["redeploy_on_promotion"]
+        made = self.deploy(environment.name, environment.types or source.types, build=False) if copied else source
+        environment.promoted.add(source.id)
+        self.start(environment, made)
+        return self._deployment(made)
+
+    def _deactivate(self, parameters: Mapping[str, str], _: Json) -> Json:
+        made = self._known(parameters["chain_deployment_id"])
+        already = made.status == "INACTIVE"
+        self.turn_off(made)
+        return {"success": True, "no_op": already}
+
+    # -- what it shows -----------------------------------------------------------------------------------------------
+
+    def _time(self, seconds: float) -> str:
+        return stamp(wall(seconds, self.shape.skew))
+
+    def _type(self, type_id: str) -> Json:
+        shown = type_id.lower() if self.shape.normal_form else type_id
+        return {"id": shown, "name": f"{type_id} (display)", "memory_limit_mib": 2048, "millicpu_limit": 1000, "gpu_count": 0}
+
+    def show(self, environment: Environment) -> Json:
+        visible = environment.current is not None and environment.current.served
+        promotion = _copy(environment.promotion)
+        if self.shape.old:
+            promotion["rolling_deploy_config"]["promotion_cleanup_strategy"] = promotion.pop("promotion_cleanup_strategy")
+        shown: Json = {
+            "name": environment.name,
+            "chain_id": self.chain,
+            "created_at": self._time(environment.created),
+            "promotion_settings": promotion,
+            "chainlet_settings": [
+                {
+                    "chainlet_name": name,
+                    "instance_type": self._type(environment.types[name]),
+                    "autoscaling_settings": dict(environment.autoscaling[name]) if visible else None,
+                }
+                for name in environment.types
+            ],
+            "current_deployment": self._deployment(environment.current) if environment.current else None,
+        }
+        if not self.shape.old:
+            candidate = environment.candidate
+            shown["candidate_deployment"] = self._deployment(candidate) if candidate else None
+            shown["in_progress_promotion"] = {"status": environment.progress} if environment.progress else None
+        return shown
+
+    def _deployment(self, made: Deployment) -> Json:
+        environment = self.environments.get(made.environment or "")
+        replicas = environment is not None and environment.current is made and made.status == "ACTIVE"
+        return {
+            "id": made.id,
+            "created_at": self._time(made.created),
+            "chain_id": self.chain,
+            "environment": made.environment,
+            "status": made.status,
+            "chainlets": [
+                {
+                    "id": f"{made.id}-{name}",
+                    "name": name,
+                    "status": made.status,
+                    "active_replica_count": int(replicas),
+                    "instance_type_name": f"{type_id} (display)",
+                    "autoscaling_settings": dict(environment.autoscaling[name]) if made.served and environment else None,
+                }
+                for name, type_id in made.types.items()
+            ],
+        }
+
+
+def _given(settings: Json | None) -> Json:
+    return {name: value for name, value in (settings or {}).items() if value is not None}
+
+
+def _copy(settings: Json) -> Json:
+    return {name: _copy(value) if isinstance(value, dict) else value for name, value in settings.items()}

@@ -1,0 +1,335 @@
+"""What must be true of the operator whatever happens, each with the rule that it comes from. Asked at each call, write and hour."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from .apiserver import ApiServer, Raw
+from .baseten import OFF, RUNNING, SERVING, Baseten, Environment
+from .wire import ROLLOUTS, Network, Sent
+
+Json = dict[str, Any]
+SETTLE = 55.0
+"""Nearly the settling time of 60 s: a rollout without an answer may still be running for so long."""
+STALE_SPEC = 420.0
+"""A lost watch event is made good by the next list (300 s)."""
+MOST_READS, MOST_WRITES, MOST_KUBE_WRITES = 600, 60, 600
+MOST_JOURNAL = 12
+
+
+class Violation(Exception):  # noqa: N818 - it is a finding, not a failure of the simulation
+    def __init__(self, invariant: str, message: str) -> None:
+        super().__init__(f"{invariant}: {message}")
+        self.invariant = invariant
+        self.message = message
+
+
+class Episode:
+    """One declared value of one object, from when it is declared to when something other than the operator changes the question."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.sends: list[Sent] = []
+
+
+class Invariants:
+    def __init__(self, network: Network, baseten: Baseten, api: ApiServer, found: Callable[[Violation], None]) -> None:
+        self._net, self._baseten, self._api, self._found = network, baseten, api, found
+        self.episodes: dict[Any, Episode] = {}
+        self.epoch: defaultdict[str, int] = defaultdict(int)
+        self.lineage = 0
+        self.specs: list[tuple[float, str, Json]] = []
+        self.wiped = False
+        self.reads: dict[str, Json | None] = {}
+        self.hours: defaultdict[tuple[int, str], int] = defaultdict(int)
+        self.warned: set[str] = set()
+        self.begun: dict[str, float] = {}
+        self.rollouts: list[tuple[Sent, str, int]] = []
+        self.lost = 0
+        network.on_send.append(self.sent)
+        network.on_land.append(self.landed)
+        network.on_read.append(self.read)
+        api.on_status.append(self.status_written)
+        api.on_change.append(self.changed)
+        baseten.on_start = lambda made, _: self.begun.__setitem__(made.id, network.loop.now)
+
+    def broken(self, invariant: str, message: str) -> None:
+        self._found(Violation(invariant, message))
+
+    # -- what changes the question -----------------------------------------------------------------------------------
+
+    def changed(self, kind: str, raw: Raw) -> None:
+        spec, uid = raw["spec"], raw["metadata"]["uid"]
+        if kind == "DELETED":
+            self._deleted(raw)
+            return
+        last = next((s for _, u, s in reversed(self.specs) if u == uid), None)
+        if last == spec:
+            return
+        if last is None or last.get("deploymentID") != spec.get("deploymentID"):
+            self.epoch["promote"] += 1
+        if last is None or declared_types(last) != declared_types(spec):
+            self.epoch["update_instance_types"] += 1
+        self.specs.append((self._net.loop.now, uid, json.loads(json.dumps(spec))))
+
+    def asked_again(self) -> None:
+        """By a person's annotation, or by a loss that nothing can make good (a wiped status and then a crash)."""
+        for kind in ROLLOUTS:
+            self.epoch[kind] += 1
+
+    def process_started(self) -> None:
+        if self.wiped:
+            self.asked_again()
+            self.lineage += 1
+            self.wiped = False
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def resource(self) -> Raw | None:
+        return next(iter(self._api.objects.values()), None)
+
+    def sent(self, sent: Sent) -> None:
+        now = self._net.loop.now
+        write = not sent.endpoint.startswith(("get_", "list_"))
+        self.count("writes" if write else "reads", MOST_WRITES if write else MOST_READS)
+        if not write:
+            return
+        self._managed(sent, now)
+        if sent.endpoint not in ROLLOUTS:
+            return
+        raw = self.resource()
+        uid = raw["metadata"]["uid"] if raw else "none"
+        for other, other_uid, lineage in self.rollouts:
+            under_way = not other.answered and not other.landed and now - other.at < SETTLE
+            if under_way and other_uid == uid and lineage == self.lineage:
+                self.broken("one rollout at a time", f"#{sent.number} {sent.endpoint} leaves {now - other.at:.0f} s after #{other.number} {other.endpoint}, whose answer has not come")
+        self.rollouts.append((sent, uid, self.lineage))
+        environment = self._baseten.environments.get(sent.parameters.get("env_name", ""))
+        made = environment.created if environment else 0
+        value = json.dumps(sent.body, sort_keys=True) if sent.endpoint == "update_instance_types" else sent.body["deployment_id"]
+        key = (uid, made, sent.endpoint, self.epoch[sent.endpoint], value if sent.endpoint == "promote" else "")
+        sent.episode = self.episodes.setdefault(key, Episode(f"{sent.endpoint} {value}"))
+        sent.episode.sends.append(sent)
+        policies = [s.get("managementPolicy", "Reconcile") for s in self._recent(now, 70.0)]
+        if policies and all(p != "Reconcile" for p in policies):
+            self.broken("no rollout while paused or observed", f"#{sent.number} {sent.endpoint} is sent under {policies[-1]}")
+
+    def _recent(self, now: float, seconds: float) -> list[Json]:
+        """Specs that were in force at some time within the last seconds."""
+        out: list[Json] = []
+        for index, (_, _, spec) in enumerate(self.specs):
+            ended = self.specs[index + 1][0] if index + 1 < len(self.specs) else now
+            if ended >= now - seconds:
+                out.append(spec)
+        return out
+
+    def landed(self, sent: Sent) -> None:
+        if sent.endpoint not in ROLLOUTS or not sent.started or sent.episode is None:
+            return
+        starts = [s for s in sent.episode.sends if s.started]
+        told = ", ".join(f"#{s.number} -> {'+'.join(s.started)}{'' if s.answered else ' (answer lost)'}" for s in starts)
+        if len(starts) > 2:
+            self.broken("at most two deployments a value", f"{sent.episode.label}: {told}")
+        elif len(starts) == 2 and starts[0].answered:
+            self.broken("at most one deployment a value", f"{sent.episode.label}: {told}")
+
+    def count(self, what: str, most: int) -> None:
+        hour = int(self._net.loop.now // 3600)
+        self.hours[hour, what] += 1
+        if self.hours[hour, what] == most + 1:
+            self.broken(f"bounded {what}", f"more than {most} in hour {hour}")
+
+    def _managed(self, sent: Sent, now: float) -> None:
+        recent = self._recent(now, STALE_SPEC)
+        if recent and all(s.get("managementPolicy") in ("Pause", "Observe") for s in recent):
+            self.broken("nothing is written while paused or observed", f"#{sent.number} {sent.endpoint}")
+        if not any(_allowed(sent, spec) for spec in recent):
+            self.broken("nothing unmanaged is sent", f"#{sent.number} {sent.endpoint} {json.dumps(sent.body)}; the spec is {json.dumps(recent[-1:])}")
+
+    # -- status ------------------------------------------------------------------------------------------------------
+
+    def read(self, sent: Sent, document: Json | None) -> None:
+        self.reads[sent.process] = document
+
+    def status_written(self, old: Raw, new: Raw) -> None:
+        self.count("status writes", MOST_KUBE_WRITES)
+        status = new["status"]
+        if status.get("operations"):
+            self.wiped = False
+        if len(status.get("operations", ())) > MOST_JOURNAL:
+            self.broken("bounded journal", f"{len(status['operations'])} entries")
+        size = len(json.dumps(status))
+        if size > 500_000:
+            self.broken("bounded status", f"{size} bytes")
+        conditions = {c["type"]: c for c in status.get("conditions", ())}
+        before = {c["type"]: c for c in old["status"].get("conditions", ())}
+        self._true(self._net.writer, new, conditions, before)
+
+    def _true(self, process: str, raw: Raw, conditions: dict[str, Json], before: dict[str, Json]) -> None:
+        if process not in self.reads or raw["status"].get("conditions") == list(before.values()):
+            return  # a write of the journal alone says nothing new
+        shown, spec = self.reads[process], raw["spec"]
+        synced, ready = conditions.get("Synced"), conditions.get("Ready")
+        fresh = synced is not None and synced.get("observedGeneration") == raw["metadata"]["generation"]
+        if synced and synced["status"] == "True" and fresh:
+            problem = differs(spec, shown, self._promoted(spec))
+            if problem:
+                self.broken("Synced only when true", f"Synced=True, but the last read of {process} showed: {problem}")
+            if shown and (shown.get("candidate_deployment") or {}).get("status") in RUNNING and "Reconciling" not in conditions:
+                self.broken("a rollout under way is never healthy", "no Reconciling while the candidate is not there yet")
+        if ready and ready["status"] == "True" and (before.get("Ready") or {}).get("status") != "True":
+            current = (shown or {}).get("current_deployment") or {}
+            if current.get("status") not in SERVING:
+                self.broken("Ready only when true", f"Ready=True, but the last read of {process} showed {current.get('status')}")
+
+    def _promoted(self, spec: Json) -> bool:
+        """Whether the declared deployment was promoted into the environment that is there now (or may be believed to be)."""
+        environment = self._baseten.environments.get(spec.get("environmentName", ""))
+        target = spec.get("deploymentID")
+        unsure = any(not s.answered for s, _, _ in self.rollouts)
+        return target is None or environment is None or target in environment.promoted or unsure
+
+    # -- deletion ----------------------------------------------------------------------------------------------------
+
+    def _deleted(self, raw: Raw) -> None:
+        spec, meta, now = raw["spec"], raw["metadata"], self._net.loop.now
+        policies = [s for s in self._recent(now, STALE_SPEC)]
+        stops = all(s.get("deletionPolicy", "").startswith("Deactivate") and s.get("managementPolicy", "Reconcile") == "Reconcile" for s in policies)
+        fails = any(s.get("adoptionPolicy") == "Fail" for s in policies)
+        environment = self._baseten.environments.get(spec["environmentName"])
+        if not stops or fails or environment is None or meta.get("annotations", {}).get("chains.baseten.co/abandon"):
+            return
+        there = [d for d in (environment.current, environment.candidate) if d is not None and d.status not in OFF]
+        doubtful = {d for s, _, _ in self.rollouts if not s.answered for d in s.started}
+        left = [d.id for d in there if now - self.begun.get(d.id, d.created) > 35 and d.id not in doubtful and now - environment.created > 65]
+        if left:
+            self._net.loop.call_later(5, self._released, meta["uid"], left)
+
+    def _released(self, uid: str, left: list[str]) -> None:
+        if uid not in self.warned:
+            self.broken("nothing is left on in silence", f"the finalizer is gone, {', '.join(left)} still runs, and no NotDeactivated was emitted")
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def at_the_end(self) -> None:
+        """After hours without a fault: what is declared is so, or the resource says why not, and that is true."""
+        for raw in list(self._api.objects.values()):
+            spec, meta = raw["spec"], raw["metadata"]
+            environment = self._baseten.environments.get(spec["environmentName"])
+            if spec.get("managementPolicy") == "Pause":
+                continue
+            conditions = {c["type"]: c for c in raw["status"].get("conditions", ())}
+            synced = conditions.get("Synced", {"status": "Unknown", "reason": "none", "message": ""})
+            if "deletionTimestamp" in meta:
+                busy = environment is not None and any(d.status not in OFF for d in (environment.current, environment.candidate) if d)
+                if not (spec.get("deletionPolicy") == "DeactivateWhenIdle" and busy):
+                    self.broken("deletion ends", f"still there hours later: {synced['reason']}: {synced['message']}")
+                continue
+            if raw["status"].get("observedGeneration") != meta["generation"]:
+                self.broken("liveness", f"the spec has not been acted on: {synced['reason']}: {synced['message']}")
+                continue
+            shown = self._baseten.show(environment) if environment else None
+            if synced["status"] == "True":
+                problem = differs(spec, shown, self._promoted(spec))
+                if problem:
+                    self.broken("Synced only when true", f"at the end: {problem}")
+            elif not self._excused(synced["reason"], spec, environment, shown):
+                self.broken("liveness", f"hours after the last fault: {synced['reason']}: {synced['message']}")
+            ready = conditions.get("Ready", {"status": "Unknown"})
+            serves = environment is not None and environment.current is not None and environment.current.status in SERVING
+            own = synced["reason"] not in ("EnvironmentExists",)
+            if own and (ready["status"] == "True") != serves:
+                self.broken("Ready only when true", f"at the end Ready is {ready['status']} and the current deployment {'serves' if serves else 'does not'}")
+
+    def _excused(self, reason: str, spec: Json, environment: Environment | None, shown: Json | None) -> bool:
+        """Whether a reason that is not in sync is true."""
+        off = any(d.status in OFF for s, _, _ in self.rollouts for i in s.started if (d := self._baseten.deployments.get(i)))
+        candidate_off = environment is not None and environment.candidate is not None and environment.candidate.status in OFF
+        hidden = shown is None or any(c["autoscaling_settings"] is None for c in shown["chainlet_settings"])
+        observed = spec.get("managementPolicy") == "Observe"
+        there = {c["chainlet_name"] for c in (shown or {}).get("chainlet_settings", ())}
+        target = self._baseten.deployments.get(spec.get("deploymentID") or "")
+        return {
+            "NotConverging": differs(spec, shown, self._promoted(spec)) is not None,
+            "RolloutFailed": off or candidate_off,
+            "Unconfirmed": hidden,
+            "Drifted": observed and differs(spec, shown, False) is not None,
+            "WouldCreate": observed and environment is None,
+            "EnvironmentExists": spec.get("adoptionPolicy") == "Fail",
+            "EnvironmentMissing": environment is None and observed,
+            "ChainletNotFound": any(c["chainletName"] not in there for c in spec.get("chainletSettings", ())),
+            "DeploymentNotFound": spec.get("deploymentID") is not None and target is None,
+            "Refused": target is not None and target.status not in SERVING,
+        }.get(reason, False)
+
+
+def declared_types(spec: Json) -> Json:
+    return {c["chainletName"]: c["instanceTypeID"] for c in spec.get("chainletSettings", ()) if "instanceTypeID" in c}
+
+
+def snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+
+
+def flat_promotion(spec: Json) -> Json:
+    settings = dict(spec.get("promotionSettings") or {})
+    inner = settings.pop("rollingDeployConfig", {})
+    out = {snake(k): v for k, v in settings.items()}
+    for name, value in inner.items():
+        out[snake(name)] = value
+    return out
+
+
+def differs(spec: Json, shown: Json | None, promoted: bool) -> str | None:
+    """The first managed field that a read does not confirm; None when it confirms all."""
+    if shown is None:
+        return "no environment"
+    there = {c["chainlet_name"]: c for c in shown["chainlet_settings"]}
+    for chainlet in spec.get("chainletSettings", ()):
+        seen = there.get(chainlet["chainletName"])
+        if seen is None:
+            return f"no chainlet {chainlet['chainletName']}"
+        kind = (seen.get("instance_type") or {}).get("id")
+        if "instanceTypeID" in chainlet and kind != chainlet["instanceTypeID"]:
+            return f"{chainlet['chainletName']} runs on {kind}, wanted {chainlet['instanceTypeID']}"
+        for name, value in (chainlet.get("autoscalingSettings") or {}).items():
+            if (seen.get("autoscaling_settings") or {}).get(snake(name)) != value:
+                return f"{chainlet['chainletName']} {name} is {(seen.get('autoscaling_settings') or {}).get(snake(name))}, wanted {value}"
+    promotion = {**shown["promotion_settings"], **shown["promotion_settings"]["rolling_deploy_config"]}
+    for name, value in flat_promotion(spec).items():
+        if promotion.get(name) != value:
+            return f"promotion setting {name} is {promotion.get(name)}, wanted {value}"
+    current = (shown.get("current_deployment") or {}).get("id")
+    return None if promoted or current == spec.get("deploymentID") else f"{spec.get('deploymentID')} was never promoted here"
+
+
+def _allowed(sent: Sent, spec: Json) -> bool:
+    body, chainlets = sent.body, {c["chainletName"]: c for c in spec.get("chainletSettings", ())}
+    if sent.endpoint == "promote":
+        return bool(body["deployment_id"] == spec.get("deploymentID"))
+    if sent.endpoint == "update_instance_types":
+        return all(declared_types(spec).get(u["chainlet_name"]) == u["instance_type_id"] for u in body["updates"])
+    if sent.endpoint == "update_autoscaling":
+        return all(_scaling(u, chainlets) for u in body["updates"])
+    if sent.endpoint == "update_environment":
+        return _settings(body["promotion_settings"], spec)
+    if sent.endpoint == "create_environment":
+        each = [c for c in body.get("chainlet_settings") or ()]
+        types = all(declared_types(spec).get(c["chainlet_name"], "1x2") == c.get("instance_type_id", "1x2") for c in each)
+        return types and all(_scaling(c, chainlets) for c in each) and _settings(body.get("promotion_settings") or {}, spec)
+    return sent.endpoint == "deactivate"
+
+
+def _scaling(update: Json, chainlets: Json) -> bool:
+    wanted = {snake(k): v for k, v in (chainlets.get(update["chainlet_name"], {}).get("autoscalingSettings") or {}).items()}
+    return all(wanted.get(k) == v for k, v in (update.get("autoscaling_settings") or {}).items())
+
+
+def _settings(sent: Json, spec: Json) -> bool:
+    """Surge and unavailable go with anything of their block: a server may put an omitted one back to its default."""
+    wanted = flat_promotion(spec)
+    flat = {**{k: v for k, v in sent.items() if k != "rolling_deploy_config"}, **(sent.get("rolling_deploy_config") or {})}
+    return all(wanted.get(k) == v or k in ("max_surge_percent", "max_unavailable_percent") for k, v in flat.items())

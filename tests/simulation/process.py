@@ -1,0 +1,134 @@
+"""One operator process: the real store, keys, queue, lister and reconciler, wired to the models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import fields
+from random import Random
+from typing import Any
+
+from chainenv.api import ApiKey, Baseten
+from chainenv.core.schedule import Intervals, needs_attention, was_asked_for
+from chainenv.core.world import Timing
+from chainenv.engine.ports import Key, NotLeadingError, Ports
+from chainenv.engine.reconcile import Reconciler
+from chainenv.kube.lister import Lister
+from chainenv.kube.queue import Queue
+from chainenv.kube.secrets import SecretKeys
+from chainenv.kube.store import ObjectStore
+from chainenv.settings import KeyGrants
+
+from .apiserver import Raw, Watcher
+from .clock import wall
+from .wire import Cluster, Network, Transport
+
+RELIST_SECONDS = 300.0
+
+
+class _Queue(Queue):
+    """The real queue without its tick: between two due times nothing has to happen."""
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            self._wake.clear()
+            wait = self._start_due()
+            timer = loop.call_later(wait, self._wake.set) if self._heap else None
+            await self._wake.wait()
+            if timer is not None:
+                timer.cancel()
+
+
+class Process:
+    """``skew``: by how many seconds its wall clock is ahead of the API server's. ``crash_in``: so many points from now it ends."""
+
+    def __init__(self, network: Network, name: str, skew: float, seed: int, own_key: str, told: Callable[[str, Any, Any], None]) -> None:
+        self.name = name
+        self.skew = skew
+        self.alive = True
+        self.leading = True
+        self.crash_in: int | None = None
+        self.runs = 0
+        self.reads: dict[tuple[str, str], list[Any]] = {}
+        self.started = network.loop.now
+        self._network = network
+        self._rng = Random(seed)
+        self._told = told
+        cluster: Any = Cluster(network, name, self._point)
+        transport: Any = Transport(network, name, self._point)
+        self.store = ObjectStore(cluster, self._changed, self.fence)
+        keys = SecretKeys(cluster, ApiKey(own_key), KeyGrants.parse("*"))
+        self.reconciler = Reconciler(self._ports(keys, transport), Intervals(), Timing())
+        self.queue = _Queue(self._handle, workers=100)
+        self._lister = Lister(cluster, self.store, ())
+        self._listed = False
+        self.watcher = Watcher(self._seen)
+        self._task = network.loop.create_task(self._run())
+
+    def _ports(self, keys: Any, transport: Any) -> Ports:
+        loop = self._network.loop
+        known: dict[str, Any] = {
+            "store": self.store,
+            "keys": keys,
+            "events": self,
+            "baseten": lambda key: Baseten(transport, key, lambda _: self.fence()),
+            "now": lambda: wall(loop.now, self.skew),
+            "monotonic": lambda: 1_000.0 + loop.now,
+            "luck": self._rng.random,
+            "fence": self.fence,
+            "measure": lambda *_: None,
+        }
+        return Ports(**{f.name: known[f.name] for f in fields(Ports) if f.name in known})
+
+    def emit(self, resource: Any, told: Any) -> None:
+        self._told(self.name, resource, told)
+
+    def fence(self) -> None:
+        if not (self.leading and self.alive):
+            raise NotLeadingError
+
+    def _changed(self, key: Key) -> None:
+        if self._listed:
+            self.queue.add(key, changed=True)
+
+    def _seen(self, kind: str, raw: Raw) -> None:
+        (self.store.deleted if kind == "DELETED" else self.store.put)(raw)
+
+    async def _handle(self, key: Key) -> float | None:
+        self.runs += 1
+        return await self.reconciler.reconcile(key)
+
+    async def _run(self) -> None:
+        self._network.api.watchers.append(self.watcher)
+        await self._lister.first()
+        self._listed = True
+        for key in self.store.known():
+            resource = self.store.get(key)
+            if resource is None or needs_attention(resource):
+                self.queue.add(key, changed=resource is None or was_asked_for(resource))
+            else:
+                self.queue.add(key, 5 * self._rng.random())
+        relisting = asyncio.get_running_loop().create_task(self._lister.relist_forever())
+        try:
+            await self.queue.run()
+        finally:
+            relisting.cancel()
+
+    def _point(self, where: str) -> None:
+        """Passed before and after each call; the armed crash happens at one of them."""
+        if self.crash_in is None:
+            return
+        self.crash_in -= 1
+        if self.crash_in <= 0:
+            self.crash_in = None
+            self._network.log(self.name, f"crashes ({where})")
+            self.end()
+            raise asyncio.CancelledError
+
+    def end(self) -> None:
+        """At once: what is on the wire stays there, what is in memory is gone."""
+        self.alive = self.leading = self.watcher.open = False
+        self._task.cancel()
+        self.queue.stop()
+        self.queue.cancel_running()
