@@ -140,8 +140,20 @@ class ChainletState:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionProgress:
+    """How far a promotion is by Baseten's own word. ``traffic_percent``: the share of calls that the candidate answers."""
+
+    status: str
+    traffic_percent: int | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
-    """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape)."""
+    """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape).
+
+    ``promotion_progress`` None: no promotion, or a server that does not tell.
+    """
 
     name: str
     chain_id: str
@@ -151,6 +163,7 @@ class Environment:
     chainlets: tuple[ChainletState, ...] = ()
     current: Deployment | None = None
     candidate: Deployment | None = None
+    promotion_progress: PromotionProgress | None = None
 
     @property
     def deployments(self) -> tuple[Deployment, ...]:

@@ -5,13 +5,29 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TypeVar
 
 from ..api import Baseten, NotFound
 from ..api import models as m
 from ..core.actions import REFUSALS, Operation
 from ..core.recover import lookups
-from ..core.world import CLEANUP, ROLLING, Chainlet, ChainletState, Deployment, Environment, Resource, Timing, Value, World, flat
+from ..core.world import (
+    CLEANUP,
+    ROLLING,
+    Chainlet,
+    ChainletState,
+    Deployment,
+    Environment,
+    PromotionProgress,
+    Resource,
+    Timing,
+    Value,
+    World,
+    flat,
+)
 from ..crd.types import InstanceType, JournalEntry
+
+T = TypeVar("T")
 
 
 async def observe(
@@ -85,10 +101,23 @@ def environment_of(wire: m.ChainEnvironmentV1) -> Environment:
         created_at=wire.created_at,
         promotion=promotion,
         cleanup_inside=inner is not None,
-        chainlets=tuple(_chainlet_state(c) for c in wire.chainlet_settings),
+        chainlets=tuple(_chainlet_state(c) for c in _each_once(wire.chainlet_settings, lambda c: c.chainlet_name)),
         current=deployment_of(wire.current_deployment) if wire.current_deployment else None,
         candidate=deployment_of(wire.candidate_deployment) if wire.candidate_deployment else None,
+        promotion_progress=_progress(wire.in_progress_promotion),
     )
+
+
+def _progress(wire: m.InProgressPromotionV1 | None) -> PromotionProgress | None:
+    return PromotionProgress(wire.status, wire.percent_traffic_to_new_version, wire.error_message) if wire else None
+
+
+def _each_once(items: tuple[T, ...], name: Callable[[T], str]) -> tuple[T, ...]:
+    """The first of each name: the status is a map by name, and the API server refuses a list that has one twice."""
+    found: dict[str, T] = {}
+    for item in items:
+        found.setdefault(name(item), item)
+    return tuple(found.values())
 
 
 def deployment_of(wire: m.ChainDeploymentV1) -> Deployment:
@@ -106,7 +135,7 @@ def deployment_of(wire: m.ChainDeploymentV1) -> Deployment:
                 instance_type_name=c.instance_type_name or None,
                 autoscaling=_autoscaling(c.autoscaling_settings),
             )
-            for c in wire.chainlets
+            for c in _each_once(wire.chainlets, lambda c: c.name)
         ),
     )
 
