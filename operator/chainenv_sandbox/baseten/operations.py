@@ -12,7 +12,7 @@ from chainenv_sandbox.baseten.errors import JsonObject, invalid, refused
 from chainenv_sandbox.baseten.logs import read_logs
 from chainenv_sandbox.baseten.model import DEFAULT_AUTOSCALING, DEFAULT_PROMOTION, Chain, ChainletSettings, Deployment, Environment
 from chainenv_sandbox.baseten.state import PRODUCTION, World
-from chainenv_sandbox.baseten.timeline import FAILED
+from chainenv_sandbox.baseten.timeline import FAILED, OFF
 
 
 @dataclass(slots=True)
@@ -81,10 +81,11 @@ def delete_deployment(call: Call) -> JsonObject:
 
 
 def deactivate(call: Call) -> JsonObject:
-    deployment = call.deployment()
-    lifecycle.deactivate(deployment, call.world.options, call.world.now())
+    deployment, options = call.deployment(), call.world.options
+    off = deployment.status(call.world.now()) in OFF
+    lifecycle.deactivate(deployment, options, call.world.now())
     call.effect["deactivated"] = deployment.id
-    return {"success": True}
+    return {"success": True} | ({"no_op": off} if options.wire_shape != "old" else {})
 
 
 def logs(call: Call) -> JsonObject:
