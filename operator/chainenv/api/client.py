@@ -21,6 +21,7 @@ PROMOTE: Final = Endpoint("promote", "POST", f"{_ENVIRONMENT}/promote")
 GET_DEPLOYMENT: Final = Endpoint("get_deployment", "GET", _DEPLOYMENT)
 LIST_DEPLOYMENTS: Final = Endpoint("list_deployments", "GET", f"{_CHAIN}/deployments")
 DEACTIVATE: Final = Endpoint("deactivate", "POST", f"{_DEPLOYMENT}/deactivate")
+DELETE_DEPLOYMENT: Final = Endpoint("delete_deployment", "DELETE", _DEPLOYMENT)
 GET_CHAIN: Final = Endpoint("get_chain", "GET", _CHAIN)
 LIST_INSTANCE_TYPES: Final = Endpoint("list_instance_types", "GET", "/v1/instance_types")
 LIST_INSTANCE_TYPE_PRICES: Final = Endpoint("list_instance_type_prices", "GET", "/v1/instance_type_prices")
@@ -35,6 +36,7 @@ ENDPOINTS: Final = (
     GET_DEPLOYMENT,
     LIST_DEPLOYMENTS,
     DEACTIVATE,
+    DELETE_DEPLOYMENT,
     GET_CHAIN,
     LIST_INSTANCE_TYPES,
     LIST_INSTANCE_TYPE_PRICES,
@@ -89,6 +91,12 @@ class Baseten:
     async def deactivate(self, chain_id: str, deployment_id: str) -> bool:
         answer = await self.transport.request(self.key, DEACTIVATE, m.DEACTIVATED, chain_id=chain_id, chain_deployment_id=deployment_id)
         return answer.success
+
+    async def delete_deployment(self, chain_id: str, deployment_id: str) -> m.ChainDeploymentTombstoneV1:
+        """For good. Baseten refuses it for a deployment that an environment uses."""
+        return await self.transport.request(
+            self.key, DELETE_DEPLOYMENT, m.DEPLOYMENT_DELETED, chain_id=chain_id, chain_deployment_id=deployment_id
+        )
 
     async def get_chain(self, chain_id: str) -> m.ChainV1:
         return await self.transport.request(self.key, GET_CHAIN, m.CHAIN, chain_id=chain_id)

@@ -218,6 +218,13 @@ class DeactivateResponseV1:
     no_op: Annotated[bool, Else(False)] = False
 
 
+@dataclass(frozen=True, slots=True)
+class ChainDeploymentTombstoneV1:
+    id: Text
+    deleted: Flag = None
+    chain_id: Text = ""
+
+
 ENVIRONMENT = TypeAdapter(ChainEnvironmentV1)
 ENVIRONMENT_UPDATED = TypeAdapter(UpdateChainEnvironmentResponseV1)
 AUTOSCALING_UPDATED = TypeAdapter(UpdateAutoscalingSettingsResponseV1)
@@ -225,6 +232,7 @@ INSTANCE_TYPES_UPDATED = TypeAdapter(UpdateChainletEnvironmentInstanceTypeRespon
 DEPLOYMENT = TypeAdapter(ChainDeploymentV1)
 DEPLOYMENTS = TypeAdapter(ChainDeploymentsV1)
 DEACTIVATED = TypeAdapter(DeactivateResponseV1)
+DEPLOYMENT_DELETED = TypeAdapter(ChainDeploymentTombstoneV1)
 CHAIN = TypeAdapter(ChainV1)
 INSTANCE_TYPES = TypeAdapter(InstanceTypesV1)
 PRICES = TypeAdapter(InstanceTypePricesV1)

@@ -153,6 +153,7 @@ def listed_environment(one: Environment, options: Options, now: float) -> JsonOb
         "autoscaling_settings": autoscaling(DEFAULT_AUTOSCALING, options),
         "promotion_settings": promotion(one.promotion, options),
         "instance_type": CATALOGUE[DEFAULT_INSTANCE_TYPE].as_json(),
+        "request_backpressure_settings": {"policy": None},
     }
 
 
@@ -168,5 +169,6 @@ def _listed_deployment(one: Deployment, options: Options, now: float) -> JsonObj
         "active_replica_count": 0,
         "autoscaling_settings": autoscaling(DEFAULT_AUTOSCALING, options) if one.activated(now) else None,
         "instance_type_name": None,
+        "request_backpressure_settings": {"policy": None},
         "environment": one.environment,
     }
