@@ -162,6 +162,8 @@ def unlike(ours: Any, theirs: Json, where: str = "") -> list[str]:
         return [problem for one, other in zip(ours, theirs, strict=True) for problem in unlike(one, other, f"{where}[]")]
     if isinstance(ours, datetime):
         theirs = datetime.fromisoformat(theirs)
+    if isinstance(ours, str):
+        theirs = "".join(one if one.isprintable() else " " for one in theirs)
     return [] if ours == theirs else [f"{where}: {ours!r} {theirs!r}"]
 
 

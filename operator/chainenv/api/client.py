@@ -25,6 +25,12 @@ PROMOTE: Final = Endpoint("promote", "POST", f"{_ENVIRONMENT}/promote")
 GET_DEPLOYMENT: Final = Endpoint("get_deployment", "GET", _DEPLOYMENT)
 LIST_DEPLOYMENTS: Final = Endpoint("list_deployments", "GET", f"{_CHAIN}/deployments")
 DEACTIVATE: Final = Endpoint("deactivate", "POST", f"{_DEPLOYMENT}/deactivate")
+DELETE_DEPLOYMENT: Final = Endpoint("delete_deployment", "DELETE", _DEPLOYMENT)
+LIST_ROLLOUT_AUDIT_LOGS: Final = Endpoint(
+    "list_audit_logs",
+    "GET",
+    f"{_CHAIN}/audit_logs?limit=50&event_type_groups=PROMOTED&event_type_groups=INSTANCE_TYPE_CHANGED&environment_names={{env_name}}",
+)
 GET_CHAIN: Final = Endpoint("get_chain", "GET", _CHAIN)
 LIST_INSTANCE_TYPES: Final = Endpoint("list_instance_types", "GET", "/v1/instance_types")
 LIST_INSTANCE_TYPE_PRICES: Final = Endpoint("list_instance_type_prices", "GET", "/v1/instance_type_prices")
@@ -39,6 +45,8 @@ ENDPOINTS: Final = (
     GET_DEPLOYMENT,
     LIST_DEPLOYMENTS,
     DEACTIVATE,
+    DELETE_DEPLOYMENT,
+    LIST_ROLLOUT_AUDIT_LOGS,
     GET_CHAIN,
     LIST_INSTANCE_TYPES,
     LIST_INSTANCE_TYPE_PRICES,
@@ -94,6 +102,16 @@ class Baseten:
     async def deactivate(self, chain_id: str, deployment_id: str) -> bool:
         answer = await self._call(DEACTIVATE, m.DEACTIVATED, chain_id=chain_id, chain_deployment_id=deployment_id)
         return answer.success
+
+    async def delete_deployment(self, chain_id: str, deployment_id: str) -> m.ChainDeploymentTombstoneV1:
+        """For good. Baseten refuses it for a deployment that an environment uses."""
+        return await self.transport.request(
+            self.key, DELETE_DEPLOYMENT, m.DEPLOYMENT_DELETED, chain_id=chain_id, chain_deployment_id=deployment_id
+        )
+
+    async def list_rollout_audit_logs(self, chain_id: str, name: str) -> tuple[m.AuditLogEntryV1, ...]:
+        """The newest promotions and changes of instance types of an environment. Many keys may not read them (403)."""
+        return (await self._call(LIST_ROLLOUT_AUDIT_LOGS, m.AUDIT_LOGS, chain_id=chain_id, env_name=name)).items
 
     async def get_chain(self, chain_id: str) -> m.ChainV1:
         return await self._call(GET_CHAIN, m.CHAIN, chain_id=chain_id)

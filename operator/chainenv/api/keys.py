@@ -8,6 +8,7 @@ from typing import Final
 _MAX_LENGTH: Final = 4096
 _SECRET_LENGTH: Final = 8
 """A shorter text is no secret, and stands in every answer."""
+_LEAST_PREFIX: Final = 4
 _REDACTED: Final = b"***"
 _ESCAPE: Final = re.compile(rb"\\u00[2-7]|%[2-7]", re.IGNORECASE)  # of a character that a key can have
 _BACKSLASHED: Final = frozenset('"\\/')
@@ -35,6 +36,10 @@ class ApiKey:
 
     def reveal(self) -> str:
         return self._value
+
+    def begins_with(self, prefix: str) -> bool:
+        """Whether an audit log that names a key by its first characters speaks of this one."""
+        return len(prefix) >= _LEAST_PREFIX and self._value.startswith(prefix)
 
     @property
     def secret(self) -> bool:

@@ -1,18 +1,24 @@
 """What Baseten sends, named as in its OpenAPI document.
 
-The dataclasses forgive: unknown fields are ignored, null counts as absent, a status may be any text, and only ids and names
-must be there. Only `read` checks them; a constructor takes its arguments as they are.
+The dataclasses forgive: unknown fields are ignored, null counts as absent, a status may be any text, a value that cannot be read
+is dropped alone, and only ids and names must be there. What is read is bounded: numbers to 64 bits, text to MAX_TEXT printable
+characters, lists to MAX_ITEMS, so that a status made of it is one that Kubernetes stores. Only `read` checks them; a constructor
+takes its arguments as they are.
 """
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, FiniteFloat, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, FiniteFloat, TypeAdapter
+
+from .lenient import MAX_ITEMS, MAX_TEXT, Else, Number, Omitted, cut, text
 
 T = TypeVar("T")
 
 UNKNOWN = "UNKNOWN"
+
+__all__ = ["MAX_ITEMS", "MAX_TEXT"]
 
 
 def _time(value: Any) -> datetime | None:
@@ -27,34 +33,38 @@ def _time(value: Any) -> datetime | None:
 
 
 Time = Annotated[datetime | None, BeforeValidator(_time)]
-Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
-Status = Annotated[str, BeforeValidator(lambda value: UNKNOWN if value is None else value)]
-Many = Annotated[tuple[T, ...], BeforeValidator(lambda value: () if value is None else value)]
+Int = Annotated[int | None, Number()]
+Flag = Annotated[bool | None, Else(None)]
+Text = Annotated[str, text("")]
+Word = Annotated[str | None, text(None)]
+Status = Annotated[str, text(UNKNOWN)]
+Listed = Annotated[tuple[Annotated[T, Omitted()], ...], AfterValidator(cut)]
+Many = Annotated[Listed[T], Else(())]
 
 
 @dataclass(frozen=True, slots=True)
 class AutoscalingSettingsV1:
     """Windows and delays are in seconds, utilization and scale-down rate in percent."""
 
-    min_replica: int | None = None
-    max_replica: int | None = None
-    autoscaling_window: int | None = None
-    scale_down_delay: int | None = None
-    concurrency_target: int | None = None
-    target_utilization_percentage: int | None = None
-    target_in_flight_tokens: int | None = None
-    max_scale_down_rate: int | None = None
+    min_replica: Int = None
+    max_replica: Int = None
+    autoscaling_window: Int = None
+    scale_down_delay: Int = None
+    concurrency_target: Int = None
+    target_utilization_percentage: Int = None
+    target_in_flight_tokens: Int = None
+    max_scale_down_rate: Int = None
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceTypeV1:
-    id: str
+    id: Text
     name: Text = ""
-    memory_limit_mib: int | None = None
-    millicpu_limit: int | None = None
-    gpu_count: int | None = None
-    gpu_type: str | None = None
-    gpu_memory_limit_mib: int | None = None
+    memory_limit_mib: Int = None
+    millicpu_limit: Int = None
+    gpu_count: Int = None
+    gpu_type: Word = None
+    gpu_memory_limit_mib: Int = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,97 +72,138 @@ class InstanceTypeWithPriceV1:
     """USD per minute of one replica."""
 
     instance_type: InstanceTypeV1
-    price: FiniteFloat | None = None
+    price: Annotated[FiniteFloat | None, Else(None)] = None
 
 
 @dataclass(frozen=True, slots=True)
 class RollingDeployConfigV1:
-    rolling_deploy_strategy: str | None = None
-    max_surge_percent: int | None = None
-    max_unavailable_percent: int | None = None
-    stabilization_time_seconds: int | None = None
-    replica_overhead_percent: int | None = None
-    promotion_cleanup_strategy: str | None = None
+    rolling_deploy_strategy: Word = None
+    max_surge_percent: Int = None
+    max_unavailable_percent: Int = None
+    stabilization_time_seconds: Int = None
+    replica_overhead_percent: Int = None
+    promotion_cleanup_strategy: Word = None
 
 
 @dataclass(frozen=True, slots=True)
 class PromotionSettingsV1:
     """An older server has `promotion_cleanup_strategy` only in `rolling_deploy_config`, a newer one beside it."""
 
-    redeploy_on_promotion: bool | None = None
-    rolling_deploy: bool | None = None
-    promotion_cleanup_strategy: str | None = None
-    rolling_deploy_config: RollingDeployConfigV1 | None = None
-    ramp_up_while_promoting: bool | None = None
-    ramp_up_duration_seconds: int | None = None
+    redeploy_on_promotion: Flag = None
+    rolling_deploy: Flag = None
+    promotion_cleanup_strategy: Word = None
+    rolling_deploy_config: Annotated[RollingDeployConfigV1 | None, Else(None)] = None
+    ramp_up_while_promoting: Flag = None
+    ramp_up_duration_seconds: Int = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChainletV1:
-    id: str
-    name: str
+    id: Text
+    name: Text
     status: Status = UNKNOWN
-    active_replica_count: int | None = None
+    active_replica_count: Int = None
     instance_type_name: Text = ""
-    autoscaling_settings: AutoscalingSettingsV1 | None = None
+    autoscaling_settings: Annotated[AutoscalingSettingsV1 | None, Else(None)] = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChainDeploymentV1:
-    id: str
+    id: Text
     status: Status = UNKNOWN
     created_at: Time = None
     chain_id: Text = ""
-    environment: str | None = None
+    environment: Word = None
     chainlets: Many[ChainletV1] = ()
+
+
+Some = Annotated[ChainDeploymentV1 | None, Else(ChainDeploymentV1(id=""))]
+"""One that cannot be read is still one: nothing may be done as if there were none."""
+
+
+@dataclass(frozen=True, slots=True)
+class InProgressPromotionV1:
+    """RELEASING, RAMPING_UP, RAMPING_DOWN, PAUSED, SUCCEEDED, FAILED or CANCELED; others may come."""
+
+    status: Status = UNKNOWN
+    percent_traffic_to_new_version: Int = None
+    error_message: Word = None
+    rolling_deploy: Flag = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChainletEnvironmentSettingsV1:
     """No autoscaling settings: the chainlet has not finished deploying."""
 
-    chainlet_name: str
-    autoscaling_settings: AutoscalingSettingsV1 | None = None
-    instance_type: InstanceTypeV1 | None = None
+    chainlet_name: Text
+    autoscaling_settings: Annotated[AutoscalingSettingsV1 | None, Else(None)] = None
+    instance_type: Annotated[InstanceTypeV1 | None, Else(None)] = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChainEnvironmentV1:
-    """A candidate deployment is there while a promotion runs."""
+    """A candidate deployment is there while a promotion runs. Older servers have no `in_progress_promotion`."""
 
-    name: str
+    name: Text
     chain_id: Text = ""
     created_at: Time = None
-    promotion_settings: Annotated[PromotionSettingsV1, BeforeValidator(lambda value: {} if value is None else value)] = field(
+    promotion_settings: Annotated[PromotionSettingsV1, BeforeValidator(lambda value: value if isinstance(value, dict) else {})] = field(
         default_factory=PromotionSettingsV1
     )
     chainlet_settings: Many[ChainletEnvironmentSettingsV1] = ()
-    current_deployment: ChainDeploymentV1 | None = None
-    candidate_deployment: ChainDeploymentV1 | None = None
+    current_deployment: Some = None
+    candidate_deployment: Some = None
+    in_progress_promotion: Annotated[InProgressPromotionV1 | None, Else(None)] = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChainV1:
-    id: str
+    id: Text
     name: Text = ""
     created_at: Time = None
-    deployments_count: int | None = None
+    deployments_count: Int = None
     team_name: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
+class AuditLogActorV1:
+    """`api_key_prefix`: the first characters of the key that acted, where it was a key."""
+
+    type: Text = ""
+    api_key_prefix: Word = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLogEventV1:
+    chain_deployment_id: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLogEntryV1:
+    created: Time = None
+    event_type: Text = ""
+    event_data: Annotated[AuditLogEventV1 | None, Else(None)] = None
+    actor: Annotated[AuditLogActorV1 | None, Else(None)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLogsV1:
+    items: Many[AuditLogEntryV1] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ChainDeploymentsV1:
-    deployments: tuple[ChainDeploymentV1, ...]
+    deployments: Listed[ChainDeploymentV1]
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceTypesV1:
-    instance_types: tuple[InstanceTypeV1, ...]
+    instance_types: Listed[InstanceTypeV1]
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceTypePricesV1:
-    instance_types: tuple[InstanceTypeWithPriceV1, ...]
+    instance_types: Listed[InstanceTypeWithPriceV1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +223,27 @@ class UpdateAutoscalingSettingsResponseV1:
 class UpdateChainletEnvironmentInstanceTypeResponseV1:
     """No deployment when there was nothing to deploy."""
 
-    requires_redeployment: bool | None = None
-    chain_deployment: ChainDeploymentV1 | None = None
+    requires_redeployment: Flag = None
+    chain_deployment: Some = None
     chainlet_environment_settings: Many[ChainletEnvironmentSettingsV1] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DeactivateResponseV1:
-    success: Annotated[bool, BeforeValidator(lambda value: True if value is None else value)] = True
+    """`no_op`: it was inactive already."""
+
+    success: Annotated[bool, Else(True)] = True
+    no_op: Annotated[bool, Else(False)] = False
 
 
+@dataclass(frozen=True, slots=True)
+class ChainDeploymentTombstoneV1:
+    id: Text
+    deleted: Flag = None
+    chain_id: Text = ""
+
+
+AUDIT_LOGS = TypeAdapter(AuditLogsV1)
 ENVIRONMENT = TypeAdapter(ChainEnvironmentV1)
 ENVIRONMENT_UPDATED = TypeAdapter(UpdateChainEnvironmentResponseV1)
 AUTOSCALING_UPDATED = TypeAdapter(UpdateAutoscalingSettingsResponseV1)
@@ -189,6 +251,7 @@ INSTANCE_TYPES_UPDATED = TypeAdapter(UpdateChainletEnvironmentInstanceTypeRespon
 DEPLOYMENT = TypeAdapter(ChainDeploymentV1)
 DEPLOYMENTS = TypeAdapter(ChainDeploymentsV1)
 DEACTIVATED = TypeAdapter(DeactivateResponseV1)
+DEPLOYMENT_DELETED = TypeAdapter(ChainDeploymentTombstoneV1)
 CHAIN = TypeAdapter(ChainV1)
 INSTANCE_TYPES = TypeAdapter(InstanceTypesV1)
 PRICES = TypeAdapter(InstanceTypePricesV1)

@@ -5,13 +5,30 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TypeVar
 
-from ..api import Baseten, CredentialsRefused, NotFound
+from ..api import Baseten, BasetenError, CredentialsRefused, NotFound
 from ..api import models as m
 from ..core.actions import REFUSALS, Operation
 from ..core.recover import lookups, must_list, recover
-from ..core.world import CLEANUP, ROLLING, Chainlet, ChainletState, Deployment, Environment, Resource, Timing, Value, World, flat
+from ..core.world import (
+    CLEANUP,
+    ROLLING,
+    AuditedChange,
+    Chainlet,
+    ChainletState,
+    Deployment,
+    Environment,
+    PromotionProgress,
+    Resource,
+    Timing,
+    Value,
+    World,
+    flat,
+)
 from ..crd.types import InstanceType, JournalEntry
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,7 +69,7 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
     if environment is None:
         return await _with_chain(baseten, resource, world)
     if must_list(world):
-        world = await _with_deployments(baseten, world)
+        world = await _with_audit_log(baseten, await _with_deployments(baseten, world))
     waited_for = lookups(recover(world).journal, environment)
     looked_up = {i: await _deployment(baseten, desired.chain_id, i) for i in waited_for}
     return dataclasses.replace(world, looked_up=looked_up) if looked_up else world
@@ -89,6 +106,23 @@ async def _with_deployments(baseten: Baseten, world: World) -> World:
     return dataclasses.replace(world, chain_deployments=tuple(deployment_of(d) for d in wire))
 
 
+_AUDITED = {"CHAIN_DEPLOYMENT_PROMOTED": Operation.PROMOTE, "CHAINLET_INSTANCE_TYPE_CHANGED": Operation.INSTANCE_TYPES}
+
+
+async def _with_audit_log(baseten: Baseten, world: World) -> World:
+    """Only what this operator's key did counts, and a log that cannot be read holds up nothing."""
+    try:
+        entries = await baseten.list_rollout_audit_logs(world.desired.chain_id, world.desired.environment)
+    except BasetenError:
+        return world
+    changes = tuple(
+        AuditedChange(_AUDITED[e.event_type], e.event_data.chain_deployment_id, e.created)
+        for e in entries
+        if e.event_type in _AUDITED and e.created and e.event_data and e.actor and baseten.key.begins_with(e.actor.api_key_prefix or "")
+    )
+    return dataclasses.replace(world, audited=changes)
+
+
 async def _environment(baseten: Baseten, chain_id: str, name: str) -> Environment | None:
     try:
         return environment_of(await baseten.get_environment(chain_id, name))
@@ -120,10 +154,23 @@ def environment_of(wire: m.ChainEnvironmentV1) -> Environment:
         promotion=promotion,
         cleanup_inside=inner is not None,
         cleanup_twice=twice,
-        chainlets=tuple(_chainlet_state(c) for c in wire.chainlet_settings),
+        chainlets=tuple(_chainlet_state(c) for c in _each_once(wire.chainlet_settings, lambda c: c.chainlet_name)),
         current=deployment_of(wire.current_deployment) if wire.current_deployment else None,
         candidate=deployment_of(wire.candidate_deployment) if wire.candidate_deployment else None,
+        promotion_progress=_progress(wire.in_progress_promotion),
     )
+
+
+def _progress(wire: m.InProgressPromotionV1 | None) -> PromotionProgress | None:
+    return PromotionProgress(wire.status, wire.percent_traffic_to_new_version, wire.error_message) if wire else None
+
+
+def _each_once(items: tuple[T, ...], name: Callable[[T], str]) -> tuple[T, ...]:
+    """The first of each name: the status is a map by name, and the API server refuses a list that has one twice."""
+    found: dict[str, T] = {}
+    for item in items:
+        found.setdefault(name(item), item)
+    return tuple(found.values())
 
 
 def deployment_of(wire: m.ChainDeploymentV1) -> Deployment:
@@ -141,7 +188,7 @@ def deployment_of(wire: m.ChainDeploymentV1) -> Deployment:
                 instance_type_name=c.instance_type_name or None,
                 autoscaling=_autoscaling(c.autoscaling_settings),
             )
-            for c in wire.chainlets
+            for c in _each_once(wire.chainlets, lambda c: c.name)
         ),
     )
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chainenv_sandbox.baseten import lifecycle, rules, wire
+from chainenv_sandbox.baseten import lifecycle, records, rules, wire
 from chainenv_sandbox.baseten.catalogue import CATALOGUE
 from chainenv_sandbox.baseten.errors import JsonObject, invalid, refused
+from chainenv_sandbox.baseten.keys import Key
 from chainenv_sandbox.baseten.logs import read_logs
 from chainenv_sandbox.baseten.model import DEFAULT_AUTOSCALING, DEFAULT_PROMOTION, Chain, ChainletSettings, Deployment, Environment
 from chainenv_sandbox.baseten.state import PRODUCTION, World
-from chainenv_sandbox.baseten.timeline import FAILED
+from chainenv_sandbox.baseten.timeline import FAILED, OFF
 
 
 @dataclass(slots=True)
@@ -21,7 +22,12 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, list[str]]
     body: Any
+    key: Key
     effect: JsonObject = field(default_factory=dict)
+
+    def record(self, kind: str, chain: Chain, **details: Any) -> None:
+        entries = self.world.audit.setdefault(chain.id, [])
+        entries.append(records.entry(len(entries), wire.moment(self.world.now()), self.key, kind, chain, **details))
 
     def chain(self) -> Chain:
         return self.world.chain(self.path["chain_id"])
@@ -77,14 +83,18 @@ def delete_deployment(call: Call) -> JsonObject:
         raise invalid(f"Deployment {deployment.id} is in use by environment {environment.name}.")
     call.world.remove_deployment(deployment)
     call.effect["deleted_deployment"] = deployment.id
+    call.record("CHAIN_DEPLOYMENT_DELETED", chain, chain_deployment_id=deployment.id, deployment_name=None)
     return {"id": deployment.id, "deleted": True, "chain_id": chain.id}
 
 
 def deactivate(call: Call) -> JsonObject:
-    deployment = call.deployment()
-    lifecycle.deactivate(deployment, call.world.options, call.world.now())
+    deployment, options = call.deployment(), call.world.options
+    off = deployment.status(call.world.now()) in OFF
+    lifecycle.deactivate(deployment, options, call.world.now())
     call.effect["deactivated"] = deployment.id
-    return {"success": True}
+    if not off:
+        call.record("CHAIN_DEPLOYMENT_DEACTIVATED", call.chain(), **records.about_deployment(deployment))
+    return {"success": True} | ({"no_op": off} if options.wire_shape != "old" else {})
 
 
 def logs(call: Call) -> JsonObject:
@@ -113,6 +123,7 @@ def create_environment(call: Call) -> JsonObject:
     environment = world.add_environment(chain, name, settings, visible_at=world.now() + options.create_visible_after_seconds)
     environment.promotion = promotion
     call.effect["created_environment"] = name
+    call.record("CHAIN_ENVIRONMENT_CREATED", chain, **records.about_promotion(environment))
     if chain.pushed and options.create_starts_deployment:
         environment.current = world.start(chain, environment, "create", world.types_for(chain, environment))
         call.effect["started_deployment"] = environment.current.id
@@ -141,6 +152,7 @@ def update_environment(call: Call) -> JsonObject:
     environment.promotion = rules.merged_promotion(before, sent, options)
     if changed := sorted(name for name, value in environment.promotion.items() if value != before[name]):
         call.effect["changed_promotion_settings"] = changed
+        call.record("CHAIN_ENVIRONMENT_UPDATED", call.chain(), **records.about_promotion(environment))
     return {"ok": True}
 
 
@@ -158,6 +170,8 @@ def update_autoscaling(call: Call) -> JsonObject:
         return {"status": "UNCHANGED", "message": "The autoscaling settings are already as requested."}
     due = call.world.now() + options.autoscaling_seconds
     for name, values in changes.items():
+        if event := records.about_scaling(environment, name, environment.chainlets[name].wanted_autoscaling(), values):
+            call.record("CHAINLET_AUTOSCALING_SETTINGS_CHANGED", call.chain(), **event)
         environment.chainlets[name].pending.append((due, values))
     call.effect["changed_autoscaling"] = sorted(changes)
     status = _autoscaling_status(call, environment)
@@ -224,6 +238,8 @@ def promote(call: Call) -> JsonObject:
         deployment = world.start(call.chain(), environment, "promote", types)
         call.effect["started_deployment"] = deployment.id
     call.effect["promoted"] = source.id
+    where = {"environment_name": environment.name, "environment_id": None}
+    call.record("CHAIN_DEPLOYMENT_PROMOTED", call.chain(), **records.about_deployment(deployment), **where)
     if deployment is not environment.current:
         _take_in(call, environment, deployment, scale_down_previous=request["scale_down_previous_deployment"])
     return call.show(deployment)
@@ -248,9 +264,39 @@ def _take_in(call: Call, environment: Environment, deployment: Deployment, *, sc
         world.begin_promotion(environment, deployment, scale_down_previous=scale_down_previous)
 
 
+def audit_logs(call: Call) -> JsonObject:
+    records.only_new(call.world.options)
+    return records.page(list(call.world.audit.get(call.chain().id, ())), call.query)
+
+
+def environment_group(call: Call) -> JsonObject:
+    records.only_new(call.world.options)
+    name = call.path["env_name"]
+    return records.group(name, restricted=name in call.key.restricted_environments)
+
+
+def change_environment_group(call: Call) -> JsonObject:
+    raise refused(403, f"This key may not manage environment {call.path['env_name']}.")
+
+
+def usage_summary(call: Call) -> JsonObject:
+    """A new organisation's: it used nothing yet."""
+    records.only_new(call.world.options)
+    return {"dedicated_usage": {"subtotal": 0, "credits_used": "0.00", "total": 0, "minutes": 0, "breakdown": []}}
+
+
+def me(call: Call) -> JsonObject:
+    return {"user_id": "sandbox", "email": None, "name": call.key.name, "workspace_name": "Sandbox"}
+
+
 TABLE: dict[tuple[str, str], Operation] = {
     ("GET", "/v1/instance_types"): instance_types,
     ("GET", "/v1/instance_type_prices"): instance_type_prices,
+    ("GET", "/v1/users/me"): me,
+    ("GET", "/v1/billing/usage_summary"): usage_summary,
+    ("GET", "/v1/environment_groups/{env_name}"): environment_group,
+    ("PATCH", "/v1/environment_groups/{env_name}"): change_environment_group,
+    ("GET", "/v1/chains/{chain_id}/audit_logs"): audit_logs,
     ("GET", "/v1/chains"): list_chains,
     ("GET", "/v1/chains/{chain_id}"): get_chain,
     ("DELETE", "/v1/chains/{chain_id}"): delete_chain,

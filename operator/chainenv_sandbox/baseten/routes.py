@@ -112,7 +112,7 @@ class _Passage:
             if self._entry.method != "GET" and not key.may_write(self._environment(path, raw)):
                 raise ApiError(403, "PERMISSION_DENIED", "This key may not change this environment.")
             query = {name: self._request.query.getall(name) for name in self._request.query}
-            call = Call(self._simulation.world, path, query, _parsed(raw, self._entry.method), self._entry.effect)
+            call = Call(self._simulation.world, path, query, _parsed(raw, self._entry.method), key, self._entry.effect)
             return web.json_response(self._operation(call))
         except ApiError as error:
             return web.json_response(error.body(), status=error.status)

@@ -41,6 +41,7 @@ class World:
     options: Options
     chains: dict[str, Chain] = field(default_factory=dict)
     deployments: dict[str, Deployment] = field(default_factory=dict)
+    audit: dict[str, list[JsonObject]] = field(default_factory=dict)
     skew: float = 0.0
     _started: list[Deployment] = field(default_factory=list)
     _random: random.Random = field(default_factory=lambda: random.Random(2718))

@@ -18,6 +18,7 @@ from chainenv_sandbox.baseten.model import (
     Environment,
 )
 from chainenv_sandbox.baseten.options import Options
+from chainenv_sandbox.baseten.timeline import FAILED, OFF
 
 _NEW_AUTOSCALING = ("target_in_flight_tokens", "max_scale_down_rate")
 _RUNS = frozenset({"ACTIVE", "UPDATING"})
@@ -76,7 +77,21 @@ def environment(one: Environment, options: Options, now: float) -> JsonObject:
     }
     if options.wire_shape != "old":
         result["candidate_deployment"] = one.candidate and deployment(one.candidate, options, now)
+        result["in_progress_promotion"] = one.candidate and in_progress(one, one.candidate, now)
     return result
+
+
+def in_progress(one: Environment, candidate: Deployment, now: float) -> JsonObject:
+    """Calls go to the candidate all at once, at the end: for chains there is no ramp that is known of."""
+    status = candidate.status(now)
+    failed = status in FAILED
+    canceled = status in OFF or status == "BUILD_STOPPED"
+    return {
+        "status": "CANCELED" if canceled else "FAILED" if failed else "RAMPING_UP" if status == "ACTIVE" else "RELEASING",
+        "percent_traffic_to_new_version": 0,
+        "error_message": f"Deployment {candidate.id} ended as {status}." if failed else None,
+        "rolling_deploy": bool(one.promotion["rolling_deploy"]),
+    }
 
 
 def deployment(one: Deployment, options: Options, now: float) -> JsonObject:
@@ -134,10 +149,11 @@ def listed_environment(one: Environment, options: Options, now: float) -> JsonOb
         "model_id": one.chain_id,
         "current_deployment": one.current and _listed_deployment(one.current, options, now),
         "candidate_deployment": one.candidate and _listed_deployment(one.candidate, options, now),
-        "in_progress_promotion": one.candidate and {"status": "RELEASING", "percent_traffic_to_new_version": 0},
+        "in_progress_promotion": one.candidate and in_progress(one, one.candidate, now),
         "autoscaling_settings": autoscaling(DEFAULT_AUTOSCALING, options),
         "promotion_settings": promotion(one.promotion, options),
         "instance_type": CATALOGUE[DEFAULT_INSTANCE_TYPE].as_json(),
+        "request_backpressure_settings": {"policy": None},
     }
 
 
@@ -153,5 +169,6 @@ def _listed_deployment(one: Deployment, options: Options, now: float) -> JsonObj
         "active_replica_count": 0,
         "autoscaling_settings": autoscaling(DEFAULT_AUTOSCALING, options) if one.activated(now) else None,
         "instance_type_name": None,
+        "request_backpressure_settings": {"policy": None},
         "environment": one.environment,
     }

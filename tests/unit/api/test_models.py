@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from chainenv.api import models, requests
+from chainenv.core.world import PromotionProgress
+from chainenv.engine.observe import environment_of
 
 OLD_SHAPE = b"""{
   "name": "staging", "created_at": "2023-11-07T05:31:56Z", "chain_id": "c1",
@@ -81,6 +84,92 @@ def test_the_least_that_must_be_there(adapter: TypeAdapter[Any], least: dict[str
         if name != "chainlets":
             with pytest.raises(ValidationError):
                 adapter.validate_python({k: v for k, v in least.items() if k != name})
+
+
+def test_how_far_a_promotion_is() -> None:
+    told = {"name": "n", "in_progress_promotion": {"status": "DREAMING", "percent_traffic_to_new_version": 30, "error_message": "no"}}
+    assert models.ENVIRONMENT.validate_python(told).in_progress_promotion == models.InProgressPromotionV1("DREAMING", 30, "no")
+    assert models.ENVIRONMENT.validate_python({"name": "n"}).in_progress_promotion is None
+    assert environment_of(models.ENVIRONMENT.validate_python(told)).promotion_progress == PromotionProgress("DREAMING", 30, "no")
+    assert environment_of(models.ENVIRONMENT.validate_python({"name": "n"})).promotion_progress is None
+
+
+@pytest.mark.parametrize("value", [70.5, "much", 2**63, -(2**63) - 1, 10**400, [], {}, float("nan")])
+def test_a_number_that_cannot_be_read_is_given_up_alone(value: Any) -> None:
+    read = models.ENVIRONMENT.validate_python(
+        {"name": "n", "chainlet_settings": [{"chainlet_name": "A", "autoscaling_settings": {"min_replica": 2, "max_replica": value}}]}
+    )
+    assert read.chainlet_settings[0].autoscaling_settings == models.AutoscalingSettingsV1(min_replica=2)
+
+
+@pytest.mark.parametrize(("value", "number"), [("70", 70), (70.0, 70), (2**63 - 1, 2**63 - 1), (-(2**63), -(2**63))])
+def test_a_number_written_in_another_way(value: Any, number: int) -> None:
+    promotion = models.ENVIRONMENT.validate_python(
+        {"name": "n", "promotion_settings": {"ramp_up_duration_seconds": value}}
+    ).promotion_settings
+    assert promotion.ramp_up_duration_seconds == number
+
+
+@pytest.mark.parametrize("value", [None, 5, {}, []])
+def test_a_chainlet_without_an_id_name_or_status(value: Any) -> None:
+    read = models.DEPLOYMENT.validate_python({"id": "d", "status": value, "chainlets": [{"id": value, "name": "A"}, value]})
+    assert read.status == "UNKNOWN"
+    assert read.chainlets[0] == models.ChainletV1("", "A")
+
+
+@pytest.mark.parametrize("value", [5, "d1", [], {}, {"status": "ACTIVE"}])
+def test_a_deployment_that_cannot_be_read_is_still_one(value: Any) -> None:
+    read = models.ENVIRONMENT.validate_python({"name": "n", "current_deployment": value, "candidate_deployment": value})
+    assert read.current_deployment == read.candidate_deployment == models.ChainDeploymentV1("")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("x" * 300, "x" * 256), ("A\nB\x00C\u2028D\u202eE", "A B C D E"), ("\u00e9 \u6f22", "\u00e9 \u6f22"), ("", "")],
+)
+def test_text_is_short_and_printable(value: str, shown: str) -> None:
+    read = models.DEPLOYMENT.validate_json(json.dumps({"id": value, "status": value, "environment": value}))
+    assert (read.id, read.status, read.environment) == (shown, shown, shown)
+
+
+def test_a_list_is_cut() -> None:
+    many = [{"id": str(i), "name": str(i)} for i in range(models.MAX_ITEMS + 1)]
+    assert len(models.DEPLOYMENT.validate_python({"id": "d", "chainlets": many}).chainlets) == models.MAX_ITEMS
+
+
+def test_a_chainlet_shown_twice_counts_once() -> None:
+    twice = [{"chainlet_name": "A", "instance_type": {"id": "1x2"}}, {"chainlet_name": "B"}, {"chainlet_name": "A"}]
+    shown = [{"id": "1", "name": "A"}, {"id": "2", "name": "A"}]
+    environment = environment_of(
+        models.ENVIRONMENT.validate_python({"name": "n", "chainlet_settings": twice, "current_deployment": {"id": "d", "chainlets": shown}})
+    )
+    assert [one.name for one in environment.chainlets] == ["A", "B"]
+    assert environment.current is not None
+    assert [one.id for one in environment.current.chainlets] == ["1"]
+
+
+ANYTHING: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    items = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    return [(value, at) for at, _ in items] + [place for _, inner in items for place in places(inner)]
+
+
+@given(st.data())
+def test_no_single_value_makes_an_environment_unreadable(data: st.DataObject) -> None:
+    document = json.loads(OLD_SHAPE)
+    holder, at = data.draw(st.sampled_from(places(document)))
+    holder[at] = data.draw(ANYTHING)
+    read = environment_of(models.ENVIRONMENT.validate_python(document))
+    assert read.current is not None or (at == "current_deployment" and document[at] is None)
+    for deployment in read.deployments:
+        assert len(deployment.status) <= models.MAX_TEXT
+        assert deployment.status.isprintable()
 
 
 @given(st.text() | st.integers() | st.none() | st.lists(st.integers()) | st.datetimes().map(str) | st.floats())

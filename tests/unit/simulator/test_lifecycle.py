@@ -218,7 +218,7 @@ def test_deactivate(api: Api, simulator: Simulator) -> None:
     current = _active(api, simulator)["id"]
     path = f"{CHAIN}/deployments/{current}/deactivate"
     for _ in range(2):
-        assert api.ok("DeactivateResponseV1", "POST", path) == {"success": True}
+        assert api.ok("DeactivateResponseV1", "POST", path)["success"] is True
     assert _status(api, current) == "DEACTIVATING"
     simulator.advance(PHASE)
     seen = api.staging()["current_deployment"]
@@ -273,3 +273,35 @@ def test_the_control_api_refuses_nonsense(simulator: Simulator) -> None:
         simulator.set_options(wire_shape="square")
     with pytest.raises(SimulatorError, match="404"):
         simulator.environment("abcd1234", "nope")
+
+
+@pytest.mark.parametrize(
+    ("status", "shown", "told"),
+    [
+        ("BUILDING", "RELEASING", False),
+        ("ACTIVE", "RAMPING_UP", False),
+        ("FAILED", "FAILED", True),
+        ("BUILD_STOPPED", "CANCELED", True),
+        ("INACTIVE", "CANCELED", False),
+    ],
+)
+def test_how_far_a_promotion_is(api: Api, simulator: Simulator, status: str, shown: str, told: bool) -> None:
+    _active(api, simulator)
+    assert api.staging()["in_progress_promotion"] is None
+    simulator.set_options(promotion_seconds=1000, failed_candidate_seconds=1000)
+    spare = simulator.add_deployment("abcd1234")["id"]
+    candidate = _promote(api, spare)["id"]
+    simulator.set_deployment(candidate, status=status)
+    progress = api.staging()["in_progress_promotion"]
+    assert progress["status"] == shown
+    assert (candidate in (progress["error_message"] or "")) is told
+    simulator.set_options(wire_shape="old")
+    assert "in_progress_promotion" not in api.staging()
+
+
+def test_deactivating_twice_does_nothing_the_second_time(api: Api, simulator: Simulator) -> None:
+    path = f"{CHAIN}/deployments/{simulator.add_deployment('abcd1234')['id']}/deactivate"
+    assert api.ok("DeactivateResponseV1", "POST", path) == {"success": True, "no_op": False}
+    assert api.ok("DeactivateResponseV1", "POST", path) == {"success": True, "no_op": True}
+    simulator.set_options(wire_shape="old")
+    assert api.ok("DeactivateResponseV1", "POST", path) == {"success": True}

@@ -1,0 +1,54 @@
+"""Baseten's own SDK drives the simulator: an independent client that reads every answer by types of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+from baseten.client import ManagementClient
+from baseten.client.managementapi import _models as theirs
+
+from chainenv_sandbox.baseten.client import Simulator
+from chainenv_sandbox.baseten.process import start_simulator
+
+CHAIN = "abcd1234"
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with start_simulator() as simulator:
+        yield simulator
+
+
+@pytest.mark.parametrize("promoting", [False, True])
+def test_every_read_of_the_sdk(simulator: Simulator, promoting: bool) -> None:
+    simulator.set_options(build_seconds=1000)
+    current = simulator.environment(CHAIN, "production")["current_deployment"]
+    if promoting:
+        simulator.add_deployment(CHAIN, environment="production")
+    with ManagementClient(api_key="sandbox-key", base_url_override=simulator.base_url) as client:
+        api = client.api
+        environment = api.get_chains_environments_env_name(chain_id=CHAIN, env_name="production")
+        assert (environment.in_progress_promotion is not None) is promoting
+        assert (environment.candidate_deployment is not None) is promoting
+        assert [one.name for one in api.get_chains_environments(chain_id=CHAIN).environments] == ["production"]
+        assert [one.id for one in api.get_chains().chains] == [CHAIN]
+        assert api.get_chains_chain_id(chain_id=CHAIN).id == CHAIN
+        assert len(api.get_chains_deployments(chain_id=CHAIN).deployments) == 1 + promoting
+        found = api.get_chains_deployments_chain_deployment_id(chain_id=CHAIN, chain_deployment_id=current["id"])
+        assert found.status == "ACTIVE"
+        chainlet = current["chainlets"][0]["id"]
+        assert api.get_chains_deployments_chainlets_logs(chain_id=CHAIN, chain_deployment_id=current["id"], chainlet_id=chainlet).logs
+        assert api.get_instance_types().instance_types
+        assert api.get_instance_type_prices().instance_types
+        assert api.get_environment_groups_env_name(env_name="production").name == "production"
+        api.post_chains_deployments_deactivate(chain_id=CHAIN, chain_deployment_id=current["id"])
+        (entry,) = api.get_chains_audit_logs(chain_id=CHAIN).items
+        assert entry.event_type == "CHAIN_DEPLOYMENT_DEACTIVATED"
+
+
+def test_it_reads_an_unknown_status_but_no_broken_date() -> None:
+    """What decision 7 rests on."""
+    shown = {"id": "d", "created_at": "2023-11-07T05:31:56Z", "chain_id": "c", "environment": None, "chainlets": [], "status": "DREAMING"}
+    assert theirs.ChainDeployment.model_validate(shown).status == "DREAMING"
+    for name, value in {"created_at": "yesterday", "chainlets": None, "status": None}.items():
+        with pytest.raises(ValueError, match=name):
+            theirs.ChainDeployment.model_validate({**shown, name: value})
