@@ -41,8 +41,8 @@ def neighbour(shared_stage: Stage, tmp_path: Path) -> Iterator[Case]:
         yield case
     finally:
         shared_stage.simulator.release()
-        shared_stage.cluster.clear(shared_stage.namespace)
         other.close()
+        shared_stage.cluster.clear(shared_stage.namespace)
 
 
 def change_seconds(case: Case, first: int) -> float:

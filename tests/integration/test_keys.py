@@ -54,7 +54,7 @@ TROUBLES = {
     "binary": Trouble({"api-key": b"\xff\xfe\x00key"}, "InvalidAPIKey", ("not a usable API key",)),
     "refused": Trouble({"api-key": made_up("refused")}, "CredentialsRefused", ("of-refused", "api-key", "put a valid key")),
 }
-GOOD = {name: made_up(name) for name in ("mended", "newline", "before", "after", "steady", "reader")}
+GOOD = {name: made_up(name) for name in ("mended", "newline", "before", "after", "steady", "reader", "leaving")}
 BAD = {
     f"{name} {number}": found
     for name, trouble in TROUBLES.items()
@@ -111,7 +111,7 @@ def scene(shared_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Scen
     for name, value in GOOD.items():
         simulator.add_key(name, value, read_only=name == "reader")
     simulator.add_key("ten", TEAM)
-    singles = [*TROUBLES, "newline", "rotated", "steady", "reader", "unkeyed", "another-type"]
+    singles = [*TROUBLES, "newline", "rotated", "steady", "reader", "unkeyed", "another-type", "leaving"]
     for case in (*map(scene.case, singles), *scene.crowd, *scene.ten, Case(other, "own")):
         case.existing()
     stage.apply(together(_secrets()))
@@ -135,6 +135,7 @@ def _secrets() -> list[Json]:
         "reader": GOOD["reader"],
         "crowd": CROWDED,
         "ten": TEAM,
+        "leaving": GOOD["leaving"],
     }
     other_type = {**encoded("of-another-type", {"api-key": GOOD["steady"]}), "type": "example.com/token"}
     return [*bad, other_type, *(secret(f"of-{name}", **{"api-key": value}) for name, value in good.items())]
@@ -341,6 +342,24 @@ def test_a_key_that_may_write_put_in_the_place_of_one_that_may_not_is_noticed(sc
     scene.stage.apply(secret("of-reader", **{"api-key": GOOD["mended"]}))
     scene.stage.simulator.revoke_key("reader")
     case.wait_settled()
+
+
+# -- a deletion without the Secret ---------------------------------------------------------------------------------
+
+
+def test_a_deletion_goes_on_with_the_last_key_when_the_secret_went_first(scene: Scene) -> None:
+    case = scene.case("leaving")
+    scene.stage.apply(case.manifest(apiKeySecretRef={"name": "of-leaving", "key": "api-key"}, deletionPolicy="Deactivate"))
+    case.wait_settled()
+    current = case.current()
+    case.wait_for("it has the finalizer", lambda seen: seen["metadata"].get("finalizers"))
+    scene.stage.cluster.kubectl("delete", "secret", "of-leaving", namespace=scene.stage.namespace)
+    case.annotate(RECONCILE, "without the Secret")
+    case.wait_condition("Stalled", "True", "SecretNotFound")
+    case.delete()
+    case.wait_gone()
+    assert case.status_of(current) in ("DEACTIVATING", "INACTIVE")
+    assert {entry.key for entry in case.calls()} == {"leaving"}
 
 
 # -- nothing shown, nothing listed -----------------------------------------------------------------------------------

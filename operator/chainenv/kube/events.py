@@ -13,7 +13,7 @@ from uuid import uuid4
 from ..core.status import Told
 from ..core.world import Resource
 from ..crd.types import API_VERSION, KIND
-from .cluster import MERGE_PATCH, Cluster, ClusterError, path
+from .cluster import MERGE_PATCH, WRITE_TIMEOUT, Cluster, ClusterError, path
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +60,15 @@ class EventWriter:
         if count and await self._counted(resource.namespace, name, count + 1):
             self._remember(name, count + 1, first)
             return
-        await self._cluster.request(
-            "POST", path("api", "v1", "namespaces", resource.namespace, "events"), body=_event(resource, told, name)
-        )
+        where = path("api", "v1", "namespaces", resource.namespace, "events")
+        await self._cluster.request("POST", where, body=_event(resource, told, name), timeout=WRITE_TIMEOUT)
         self._remember(name, 1, _now())
 
     async def _counted(self, namespace: str, name: str, count: int) -> bool:
         body = {"count": count, "lastTimestamp": _now()}
         try:
-            await self._cluster.request(
-                "PATCH", path("api", "v1", "namespaces", namespace, "events", name), body=body, content_type=MERGE_PATCH
-            )
+            where = path("api", "v1", "namespaces", namespace, "events", name)
+            await self._cluster.request("PATCH", where, body=body, content_type=MERGE_PATCH, timeout=WRITE_TIMEOUT)
         except ClusterError as error:
             if error.status != 404:
                 raise

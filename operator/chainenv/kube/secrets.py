@@ -172,7 +172,7 @@ class SecretKeys:
                 return key
             retry = min(refusal.seconds, refusal.look_seconds)
         where = f"Secret {ref.name}, key {ref.key}" if ref else "the operator's BASETEN_API_KEY"
-        message = f"Baseten refuses the API key in {where}: put a valid key there (it is noticed within seconds)"
+        message = f"Baseten refuses the API key in {where}: put a valid key there (noticed within a minute)"
         raise KeyUnavailableError(Reason.CREDENTIALS_REFUSED, message, retry)
 
     def refused(self, resource: Resource, key: ApiKey) -> None:

@@ -110,20 +110,23 @@ def attention(name: str) -> set[tuple[str, str, str]]:
     return {(labels["type"], labels["status"], labels["reason"]) for labels in shown}
 
 
+NAMED = Key("team", "needs-attention")
+
+
 def test_a_resource_is_named_while_it_needs_attention() -> None:
     measures = Measures(chainlets=False)
-    run(measures, ONE, serving())
-    assert {each for each in attention("one") if each[0] in ("Ready", "Stalled")} == set()
-    run(measures, ONE, serving("DEPLOY_FAILED"))
-    assert {("Ready", "False", "DeploymentFailed"), ("Stalled", "True", "DeploymentFailed")} <= attention("one")
-    run(measures, ONE, serving("UNHEALTHY"))
-    assert {each for each in attention("one") if each[0] in ("Ready", "Stalled")} == {("Ready", "False", "Unhealthy")}
-    measures(ONE, None, None)
-    assert attention("one") == set()
+    run(measures, NAMED, serving())
+    assert {each for each in attention("needs-attention") if each[0] in ("Ready", "Stalled")} == set()
+    run(measures, NAMED, serving("DEPLOY_FAILED"))
+    assert {("Ready", "False", "DeploymentFailed"), ("Stalled", "True", "DeploymentFailed")} <= attention("needs-attention")
+    run(measures, NAMED, serving("UNHEALTHY"))
+    assert {each for each in attention("needs-attention") if each[0] in ("Ready", "Stalled")} == {("Ready", "False", "Unhealthy")}
+    measures(NAMED, None, None)
+    assert attention("needs-attention") == set()
 
 
 def test_switched_off_no_resource_is_named() -> None:
     measures = Measures(chainlets=False, resources=False)
-    run(measures, ONE, serving("DEPLOY_FAILED"))
-    assert attention("one") == set()
-    measures(ONE, None, None)
+    run(measures, NAMED, serving("DEPLOY_FAILED"))
+    assert attention("needs-attention") == set()
+    measures(NAMED, None, None)
