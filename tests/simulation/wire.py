@@ -183,7 +183,7 @@ class Transport:
             loop.call_later(delay, answer, other or result)
 
         if kind == "status":
-            more = {"retry_after": 20} if value == 429 else {}
+            more = {"retry_after": 90} if value == 429 else {}
             loop.call_later(there + back, answer, (int(value), {"message": "as it happens", **more}))
         elif kind == "lost_answer":
             loop.call_later(there, arrive, 10 * TIMEOUT)
