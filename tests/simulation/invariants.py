@@ -45,6 +45,8 @@ class Invariants:
         self.specs: list[tuple[float, str, Json]] = []
         self.wiped = False
         self.reads: dict[str, Json | None] = {}
+        self.promoted: dict[str, set[str]] = {}
+        """By process: what its last read showed, and what had been promoted into the environment by then."""
         self.hours: defaultdict[tuple[int, str], int] = defaultdict(int)
         self.warned: set[str] = set()
         self.held: set[str] = set()
@@ -164,6 +166,8 @@ class Invariants:
 
     def read(self, sent: Sent, document: Json | None) -> None:
         self.reads[sent.process] = document
+        environment = self._baseten.environments.get(sent.parameters["env_name"])
+        self.promoted[sent.process] = set(environment.promoted) if environment else set()
 
     def status_written(self, old: Raw, new: Raw) -> None:
         self.count("status writes", MOST_KUBE_WRITES)
@@ -186,7 +190,7 @@ class Invariants:
         synced, ready = conditions.get("Synced"), conditions.get("Ready")
         fresh = synced is not None and synced.get("observedGeneration") == raw["metadata"]["generation"]
         if synced and synced["status"] == "True" and fresh:
-            problem = differs(spec, shown, self._promoted(spec))
+            problem = differs(spec, shown, self._promoted(spec) or spec["deploymentID"] in self.promoted[process])
             if problem:
                 self.broken("Synced only when true", f"Synced=True, but the last read of {process} showed: {problem}")
             if shown and (shown.get("candidate_deployment") or {}).get("status") in RUNNING and "Reconciling" not in conditions:

@@ -144,6 +144,7 @@ def _trouble(rng: Random) -> tuple[str, dict[str, Any]]:
     value = {
         "late": rng.choice((35, 50, 70, 300)),
         "doubled": rng.choice((0.1, 5, 45)),
+        "stale": rng.choice((15, 60, 600)),
         "slow": rng.choice((5, 20, 29)),
         "queued": rng.choice((5, 30, 90)),
         "status": rng.choice((404, 404, 500, 503, 429, 409, 403)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -31,8 +32,8 @@ class Trouble:
 
     Kinds: status (answered ``value`` without being done), lost_request, lost_answer, late (done ``value`` seconds after it was sent, when
     the caller may have given up), gateway (done, answered 504 after 29 s), doubled (done twice, ``value`` seconds apart), slow (read at
-    once, answered ``value`` seconds later), stale (a read is answered as the one before was), queued (waits up to ``value`` seconds
-    before it leaves), unsent (no connection).
+    once, answered ``value`` seconds later), stale (a read is answered as one was ``value`` seconds before), queued (waits up to
+    ``value`` seconds before it leaves), unsent (no connection).
     """
 
     kind: str
@@ -80,7 +81,8 @@ class Network:
         self.writer = ""
         """Whose write the API server is handling."""
         self.open: list[Sent] = []
-        self.last_read: tuple[int, dict[str, Any]] | None = None
+        self.answers: deque[tuple[float, tuple[int, dict[str, Any]]]] = deque(maxlen=300)
+        """Of reads of the environment, with their times."""
         self.on_send: list[Callable[[Sent], None]] = []
         self.on_land: list[Callable[[Sent], None]] = []
         self.on_read: list[Callable[[Sent, dict[str, Any] | None], None]] = []
@@ -108,7 +110,7 @@ class Network:
             answer = error.status, error.body
             sent.refused = True
         if sent.endpoint == "get_environment":
-            self.last_read = answer
+            self.answers.append((self.loop.now, answer))
         if sent.endpoint in ROLLOUTS:
             sent.started += [d for d in self.baseten.deployments if d not in before]
             moved = [e for n, e in self.baseten.environments.items() if e.candidate is not None and e.candidate is not candidates.get(n)]
@@ -181,7 +183,7 @@ class Transport:
             loop.call_later(delay, answer, other or result)
 
         if kind == "status":
-            more = {"retry_after": 20} if value == 429 else {}
+            more = {"retry_after": 90} if value == 429 else {}
             loop.call_later(there + back, answer, (int(value), {"message": "as it happens", **more}))
         elif kind == "lost_answer":
             loop.call_later(there, arrive, 10 * TIMEOUT)
@@ -194,8 +196,9 @@ class Transport:
             loop.call_later(there + value, arrive)
         elif kind == "slow":
             loop.call_later(there, arrive, value)
-        elif kind == "stale" and sent.endpoint == "get_environment" and net.last_read is not None:
-            loop.call_later(there + back, answer, net.last_read)
+        elif kind == "stale" and sent.endpoint == "get_environment" and net.answers:
+            old = [read for at, read in net.answers if at <= loop.now - value]
+            loop.call_later(there + back, answer, old[-1] if old else net.answers[0][1])
         elif kind != "lost_request":
             loop.call_later(there, arrive)
         try:
