@@ -27,9 +27,10 @@ LIST_DEPLOYMENTS: Final = Endpoint("list_deployments", "GET", f"{_CHAIN}/deploym
 DEACTIVATE: Final = Endpoint("deactivate", "POST", f"{_DEPLOYMENT}/deactivate")
 DELETE_DEPLOYMENT: Final = Endpoint("delete_deployment", "DELETE", _DEPLOYMENT)
 LIST_ROLLOUT_AUDIT_LOGS: Final = Endpoint(
-    "list_audit_logs",
+    "list_rollout_audit_logs",
     "GET",
-    f"{_CHAIN}/audit_logs?limit=50&event_type_groups=PROMOTED&event_type_groups=INSTANCE_TYPE_CHANGED&environment_names={{env_name}}",
+    f"{_CHAIN}/audit_logs",
+    "?limit=50&event_type_groups=PROMOTED&event_type_groups=INSTANCE_TYPE_CHANGED&environment_names={env_name}",
 )
 GET_CHAIN: Final = Endpoint("get_chain", "GET", _CHAIN)
 LIST_INSTANCE_TYPES: Final = Endpoint("list_instance_types", "GET", "/v1/instance_types")
@@ -109,7 +110,7 @@ class Baseten:
             self.key, DELETE_DEPLOYMENT, m.DEPLOYMENT_DELETED, chain_id=chain_id, chain_deployment_id=deployment_id
         )
 
-    async def list_rollout_audit_logs(self, chain_id: str, name: str) -> tuple[m.AuditLogEntryV1, ...]:
+    async def list_rollout_audit_logs(self, chain_id: str, name: str) -> tuple[m.AuditEntry, ...]:
         """The newest promotions and changes of instance types of an environment. Many keys may not read them (403)."""
         return (await self._call(LIST_ROLLOUT_AUDIT_LOGS, m.AUDIT_LOGS, chain_id=chain_id, env_name=name)).items
 

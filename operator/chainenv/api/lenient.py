@@ -6,6 +6,7 @@ as reading it strictly.
 
 from dataclasses import dataclass
 from typing import Any, Final
+from unicodedata import category
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -54,7 +55,7 @@ class text:  # noqa: N801 - reads as what it makes
     def _made(self, value: Any) -> str | None:
         if not isinstance(value, str):
             return self.other
-        return "".join(one if one.isprintable() else " " for one in value[: self.length])
+        return "".join(" " if category(one)[0] == "C" or category(one) in ("Zl", "Zp") else one for one in value[: self.length])
 
 
 def cut(items: tuple[Any, ...]) -> tuple[Any, ...]:

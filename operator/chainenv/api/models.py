@@ -166,7 +166,7 @@ class ChainV1:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditLogActorV1:
+class AuditActor:
     """`api_key_prefix`: the first characters of the key that acted, where it was a key."""
 
     type: Text = ""
@@ -174,21 +174,21 @@ class AuditLogActorV1:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditLogEventV1:
+class AuditEvent:
     chain_deployment_id: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
-class AuditLogEntryV1:
+class AuditEntry:
     created: Time = None
     event_type: Text = ""
-    event_data: Annotated[AuditLogEventV1 | None, Else(None)] = None
-    actor: Annotated[AuditLogActorV1 | None, Else(None)] = None
+    event_data: Annotated[AuditEvent | None, Else(None)] = None
+    actor: Annotated[AuditActor | None, Else(None)] = None
 
 
 @dataclass(frozen=True, slots=True)
-class AuditLogsV1:
-    items: Many[AuditLogEntryV1] = ()
+class AuditLogs:
+    items: Many[AuditEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,7 @@ class ChainDeploymentTombstoneV1:
     chain_id: Text = ""
 
 
-AUDIT_LOGS = TypeAdapter(AuditLogsV1)
+AUDIT_LOGS = TypeAdapter(AuditLogs)
 ENVIRONMENT = TypeAdapter(ChainEnvironmentV1)
 ENVIRONMENT_UPDATED = TypeAdapter(UpdateChainEnvironmentResponseV1)
 AUTOSCALING_UPDATED = TypeAdapter(UpdateAutoscalingSettingsResponseV1)

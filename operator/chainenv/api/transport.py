@@ -32,11 +32,12 @@ _HEADERS: Final = {"User-Agent": f"chainenv-operator/{__version__}", "Accept": "
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`name` stands in metrics and errors; `template` is the path with `{parameters}`."""
+    """`name` stands in metrics and errors; `template` is the path with `{parameters}`, and so is `query`."""
 
     name: str
     method: str
     template: str
+    query: str = ""
 
     @property
     def writes(self) -> bool:
@@ -160,7 +161,7 @@ class Transport:
                 raise Invalid(f"{value!r:.80} cannot be a {name}", endpoint=endpoint.name)
             quoted[name] = quote(value, safe="")
         try:
-            return httpx.URL(self._base + endpoint.template.format(**quoted))
+            return httpx.URL(self._base + (endpoint.template + endpoint.query).format(**quoted))
         except httpx.InvalidURL as error:
             raise Invalid(f"these names cannot be part of a URL: {error}", endpoint=endpoint.name) from None
 

@@ -157,7 +157,6 @@ async def test_a_write_is_never_sent_twice(server: Any, baseten: Baseten, reused
         (b"[]", "object"),
         (b"null", "object"),
         (b'{"name": "n"}', "id: "),
-        (b'{"id": 7}', "id: "),
         (b"[" * 100_000, "JSON"),
         (b'{"id": "c", "deployments_count": ' + b"9" * 5000 + b"}", "JSON"),
         (b"x" * 300_000, "larger than 200000 bytes"),
@@ -400,7 +399,7 @@ async def echo_500(request: web.Request) -> web.StreamResponse:
 
 
 async def echo_200(request: web.Request) -> web.StreamResponse:
-    return web.json_response({"id": [request.headers["Authorization"]], request.headers["Authorization"]: 1})
+    return web.json_response([request.headers["Authorization"]])
 
 
 async def echo_headers(request: web.Request) -> web.StreamResponse:
