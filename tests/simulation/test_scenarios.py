@@ -251,3 +251,24 @@ def test_what_is_not_shown_is_not_in_sync(shape: dict[str, Any]) -> None:
 def test_endless_edits_make_no_call_each() -> None:
     """Somebody writes an annotation ten times a second."""
     run(spec(deploymentID="d1"), Step(START, "touch", {"every": 0.1, "seconds": 900}), hours=1)
+
+
+def test_a_status_of_two_hundred_chainlets_stays_small() -> None:
+    names = [f"Chainlet{n:03}" + "x" * 120 for n in range(200)]
+    settings = {"minReplica": 1, "maxReplica": 8, "autoscalingWindow": 100, "scaleDownDelay": 7, "concurrencyTarget": 3}
+    declared = spec(
+        managementPolicy="Observe", chainletSettings=[{**types(**{n: "2x8"})[0], "autoscalingSettings": settings} for n in names]
+    )
+    sizes: list[int] = []
+
+    def grow(done: Simulation) -> None:
+        done.baseten.chainlets = dict.fromkeys(names, "1x2")
+        done.baseten.add_environment("staging", deployed=True)
+
+    def measure(done: Simulation) -> None:
+        sizes.append(len(str(done.api.objects[NAME]["status"])))
+
+    steps = [Step(1, "call", {"does": grow}), Step(START, "stranger", {"does": "push", "source": "d1", "type": "1x2", "number": 1})]
+    run(declared, *steps, Step(START + 400, "call", {"does": measure}), hours=1, existing=False, shape={"build_seconds": 3000.0})
+    assert sizes
+    assert sizes[0] < 500_000

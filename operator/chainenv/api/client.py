@@ -106,9 +106,7 @@ class Baseten:
 
     async def delete_deployment(self, chain_id: str, deployment_id: str) -> m.ChainDeploymentTombstoneV1:
         """For good. Baseten refuses it for a deployment that an environment uses."""
-        return await self.transport.request(
-            self.key, DELETE_DEPLOYMENT, m.DEPLOYMENT_DELETED, chain_id=chain_id, chain_deployment_id=deployment_id
-        )
+        return await self._call(DELETE_DEPLOYMENT, m.DEPLOYMENT_DELETED, chain_id=chain_id, chain_deployment_id=deployment_id)
 
     async def list_rollout_audit_logs(self, chain_id: str, name: str) -> tuple[m.AuditEntry, ...]:
         """The newest promotions and changes of instance types of an environment. Many keys may not read them (403)."""
