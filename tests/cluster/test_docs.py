@@ -28,6 +28,7 @@ BY_HAND = {
     "make wheel": "test_supply.py builds it",
     "kubectl logs --namespace chainenv-system deployment/chainenv-operator --tail=50": "no pod runs here",
     "kubectl get lease --namespace chainenv-system chainenv-operator": "no operator runs here",
+    "kubectl wait --namespace default --for=condition=Synced chenv/staging --timeout=30m": "no operator runs here; see tests/integration",
     "kubectl wait --namespace default --for=condition=Ready chenv/staging --timeout=30m": "no operator runs here; see tests/integration",
 }
 

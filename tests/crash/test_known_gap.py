@@ -81,7 +81,7 @@ def test_within_the_settling_time_the_call_is_not_repeated_and_the_resource_says
     stage.run_operator(CHAINENV_SETTLE_SECONDS="30", CHAINENV_REQUEST_TIMEOUT_SECONDS="1")
     scene(stage, job)
     mark, started = lose_the_answer(stage, job), stage.started()
-    wait_until("it says so", lambda: "its outcome is not known" in condition(stage.see(), "Synced").get("message", ""))
+    wait_until("it says so", lambda: condition(stage.see(), "Synced").get("reason") == "SettlingIntent")
     stage.wait_looks(3)
     assert len(open_intents(stage.see())) == 1
     stage.simulator.release("slow")

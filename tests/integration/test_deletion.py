@@ -64,7 +64,7 @@ def test_deactivate_says_what_it_does_until_the_deployment_is_inactive(stage: St
         case.delete()
         case.wait_condition("Synced", "False", "Deleting", f"deployment {current} is DEACTIVATING")
         case.wait_condition("Reconciling", "True", "Deleting", current)
-        case.wait_event("DeploymentDeactivated", f"deactivate deployment {current}")
+        case.wait_event("DeploymentDeactivated", f"deactivated deployment {current}")
         case.wait_looks()
         assert finalizers(case), "it waits for INACTIVE"
         assert case.row()["STATUS"] == "DEACTIVATING"

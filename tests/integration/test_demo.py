@@ -105,7 +105,7 @@ def test_without_a_terminal_it_tells_the_story_and_ends(tmp_path: Path) -> None:
         r"^staging +abcd1234 +staging +\w+ +ACTIVE +5 +True",
         r"^\$ kubectl wait chenv/staging --for=condition=Ready .*\n.* condition met",
         r"deployment \w+ is ACTIVE",
-        r"EnvironmentCreated .* environment staging of chain abcd1234 created",
+        r"EnvironmentCreated .*created environment staging of chain abcd1234",
         r"^\$ kubectl apply -f deploy/samples/staging-new-instance-types\.yaml\n.*staging configured",
         r"^(\w+) +(?!<none>)(\w+) +\w+\n(?:.*\n)*\2 +<none>",
         r"^HelloWorld\t1 vCPU, 4 GiB RAM\tACTIVE\nRandInt\t2 A10G, 24 vCPUs, 96 GiB RAM\tACTIVE$",

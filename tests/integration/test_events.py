@@ -82,7 +82,7 @@ def test_the_same_correction_again_is_the_same_event_counted(running: Stage) -> 
         _wait_count(case, "maxReplica 9 -> 4", times)
         case.wait_settled()
     assert sum("maxReplica 9 -> 4" in text for text in told(case)) == 1
-    line = next(words for words in event_lines(case) if words[1] == "AutoscalingCorrected" and "9," in words)
+    line = next(words for words in event_lines(case) if words[1] == "AutoscalingCorrected" and "maxReplica 9 -> 4" in " ".join(words))
     assert "(x3" in line, "as kubectl shows a count"
 
 

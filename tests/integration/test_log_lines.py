@@ -43,7 +43,7 @@ def test_each_thing_done_is_one_line_with_its_resource_its_call_and_how_long_it_
         expected = {**about, "call": call, "generation": generation}
         assert {name: line.get(name) for name in expected} == expected
         assert 0 < line["duration_seconds"] < 60
-    assert created["message"] == f"EnvironmentCreated: environment support-eu of chain {CHAIN} created"
+    assert created["message"] == f"EnvironmentCreated: created environment support-eu of chain {CHAIN}"
     assert corrected["event"] == "AutoscalingCorrected"
     told = [line["message"] for line in lines(stage)]
     assert [message for message in set(told) if told.count(message) > 1] == []
@@ -72,7 +72,7 @@ def test_nothing_is_logged_when_nothing_happens(stage: Stage, form: str) -> None
 def test_on_a_terminal_the_same_is_one_line_of_text(stage: Stage) -> None:
     operator = stage.run_operator(CHAINENV_LOG_FORMAT="text")
     settled(stage)
-    created = f"{stage.namespace}/support: EnvironmentCreated: environment support-eu of chain {CHAIN} created"
+    created = f"{stage.namespace}/support: EnvironmentCreated: created environment support-eu of chain {CHAIN}"
     line = f"{created}  chain={CHAIN} environment=support-eu generation=1"
     assert re.search(re.escape(line) + r" call=create_environment duration_seconds=\d+\.\d+$", operator.log, re.MULTILINE)
 

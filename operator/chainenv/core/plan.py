@@ -207,8 +207,8 @@ def _autoscaling_drift(chainlet: str, setting: str, wanted: Value, actual: Value
 
 
 def _changed_unseen(world: World, entry: JournalEntry | None, hashed: str) -> bool:
-    """Whether values that Baseten does not show are to be sent: once, when the spec has changed."""
-    if world.desired.management == "Observe":
+    """Whether values that Baseten does not show are to be sent: once, when the spec of a known environment has changed."""
+    if world.desired.management == "Observe" or not world.known:
         return False
     return world.spec_changed and (entry is None or entry.hash != hashed or entry.outcome in REFUSALS)
 
