@@ -182,7 +182,7 @@ def test_with_an_unknown_id_the_rest_of_the_spec_applies_and_going_back_starts_n
     told = case.wait_condition("Synced", "False", "DeploymentNotFound", "no-such")
     assert "Correct deploymentID" in told["message"]
     case.wait_sent("instance types")
-    seen = case.wait_for("the types are rolled out", lambda seen: case.started() == ["promote", "instance_types"] and not candidate(seen))
+    case.wait_for("the types are rolled out", lambda seen: case.started() == ["promote", "instance_types"] and not candidate(seen))
     case.wait_condition("Synced", "False", "DeploymentNotFound")
     assert condition(case.see(), "Ready")["status"] == "True"
     assert case.condition("Stalled")["reason"] == "DeploymentNotFound"
