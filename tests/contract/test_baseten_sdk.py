@@ -45,6 +45,21 @@ def test_every_read_of_the_sdk(simulator: Simulator, promoting: bool) -> None:
         assert entry.event_type == "CHAIN_DEPLOYMENT_DEACTIVATED"
 
 
+def test_writes_of_the_sdk(simulator: Simulator) -> None:
+    simulator.set_options(build_seconds=1000)
+    spare, unused = (simulator.add_deployment(CHAIN)["id"] for _ in range(2))
+    with ManagementClient(api_key="sandbox-key", base_url_override=simulator.base_url) as client:
+        api = client.api
+        made = api.post_chains_environments(chain_id=CHAIN, request=theirs.CreateChainEnvironmentRequest(name="staging"))
+        assert made.name == "staging"
+        update = theirs.UpdateChainEnvironmentRequest.model_validate({"promotion_settings": {"redeploy_on_promotion": False}})
+        assert api.patch_chains_environments(chain_id=CHAIN, env_name="staging", request=update).ok
+        promotion = theirs.PromoteToChainEnvironmentRequest(deployment_id=spare)
+        promoted = api.post_chains_environments_promote(chain_id=CHAIN, env_name="production", request=promotion)
+        assert promoted.environment == "production"
+        assert api.delete_chains_deployments(chain_id=CHAIN, chain_deployment_id=unused).id == unused
+
+
 def test_it_reads_an_unknown_status_but_no_broken_date() -> None:
     """What decision 7 rests on."""
     shown = {"id": "d", "created_at": "2023-11-07T05:31:56Z", "chain_id": "c", "environment": None, "chainlets": [], "status": "DREAMING"}
