@@ -45,6 +45,40 @@ def test_every_read_of_the_sdk(simulator: Simulator, promoting: bool) -> None:
         assert entry.event_type == "CHAIN_DEPLOYMENT_DEACTIVATED"
 
 
+@pytest.mark.parametrize("promoting", [False, True])
+def test_every_other_call_of_the_sdk(simulator: Simulator, promoting: bool) -> None:
+    """While a promotion runs, what starts another deployment is refused; everything else is answered as at any time."""
+    simulator.set_options(build_seconds=1000)
+    if promoting:
+        simulator.add_deployment(CHAIN, environment="production")
+    name = simulator.environment(CHAIN, "production")["chainlet_settings"][0]["chainlet_name"]
+    scaling = theirs.UpdateChainletEnvironmentAutoscalingSettingsRequest.model_validate(
+        {"updates": [{"chainlet_name": name, "autoscaling_settings": {"max_replica": 3}}]}
+    )
+    types = theirs.UpdateChainletEnvironmentInstanceTypeRequest.model_validate(
+        {"updates": [{"chainlet_name": name, "instance_type_id": "4x16"}]}
+    )
+    span = {"start_date": "2026-11-01T00:00:00Z", "end_date": "2026-11-02T00:00:00Z"}
+    group = theirs.UpdateEnvironmentGroupRequest()
+    where = {"chain_id": CHAIN, "env_name": "production"}
+    with ManagementClient(api_key="sandbox-key", base_url_override=simulator.base_url) as client:
+        api = client.api
+        assert api.get_users_me()
+        assert api.get_billing_usage_summary(params=theirs.GetBillingUsageSummaryParams.model_validate(span))
+        with pytest.raises(Exception, match="403"):
+            api.patch_environment_groups(env_name="production", request=group)
+        assert api.patch_chains_environments_chainlet_settings_autoscaling_settings(**where, request=scaling).status
+        change = api.post_chains_environments_chainlet_settings_instance_types_update
+        if promoting:
+            with pytest.raises(Exception, match=r"400|409"):
+                change(**where, request=types)
+        else:
+            answer = change(**where, request=types)
+            assert answer.requires_redeployment
+            assert answer.chain_deployment is not None
+        assert api.delete_chains(chain_id=CHAIN).id == CHAIN
+
+
 def test_writes_of_the_sdk(simulator: Simulator) -> None:
     simulator.set_options(build_seconds=1000)
     spare, unused = (simulator.add_deployment(CHAIN)["id"] for _ in range(2))
