@@ -83,8 +83,13 @@ class Reconciler:
         """Another object of the same name starts without a memory."""
         memo = self._memos.get(key)
         if memo is None or memo.uid != resource.uid:
-            known = resource.status.environment
-            memo = self._memos[key] = Memory(resource.uid, self._ports.now(), created_at=known.created_at if known else None)
+            known, journal = resource.status.environment, resource.status.operations
+            memo = self._memos[key] = Memory(
+                resource.uid,
+                self._ports.now(),
+                learned=Learned(journal, journal),
+                created_at=known.created_at if known else None,
+            )
         return memo
 
     async def _guarded(self, resource: Resource, memo: Memory) -> float | None:
