@@ -17,7 +17,7 @@ from aiohttp import web
 
 from . import __version__, metrics
 from .api import ApiKey, Baseten, CallRecord, Endpoint, Hooks, Transport, WaitRecord
-from .core.schedule import Intervals, first_look, needs_attention, was_asked_for
+from .core.polling import Intervals, first_poll, needs_attention, was_asked_for
 from .core.world import Timing
 from .engine.context import LAST_CALL, of_last_call
 from .engine.ports import Key, Ports
@@ -80,7 +80,7 @@ class Operator:
             baseten=lambda key: Baseten(self._transport, key, self._departing),
             now=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
-            luck=random.random,
+            jitter=random.random,
             fence=self._fence,
             measure=self._measures,
         )
@@ -113,7 +113,7 @@ class Operator:
             if resource is None or needs_attention(resource):
                 self._queue.add(key, changed=resource is None or was_asked_for(resource))
             else:
-                self._queue.add(key, first_look(len(self._store), self._settings.rate_limit, intervals, random.random()))
+                self._queue.add(key, first_poll(len(self._store), self._settings.rate_limit, intervals, random.random()))
 
     async def _handle(self, key: Key) -> float | None:
         with metrics.reconcile_seconds.time():

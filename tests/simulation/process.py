@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from chainenv.api import ApiKey, Baseten, Endpoint
-from chainenv.core.schedule import Intervals, needs_attention, was_asked_for
+from chainenv.core.polling import Intervals, needs_attention, was_asked_for
 from chainenv.core.world import Timing
 from chainenv.engine.ports import Key, NotLeadingError, Ports
 from chainenv.engine.reconcile import Reconciler
@@ -76,7 +76,7 @@ class Process:
             "baseten": lambda key: Baseten(transport, key, self._departing),
             "now": lambda: wall(loop.now, self.skew),
             "monotonic": lambda: 1_000.0 + loop.now,
-            "luck": self._rng.random,
+            "jitter": self._rng.random,
             "fence": self.fence,
             "measure": lambda *_: None,
         }

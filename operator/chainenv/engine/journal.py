@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ..core.actions import with_entry
-from ..core.world import Environment, Resource
+from ..core.environment import Environment
+from ..core.journal import with_entry
+from ..core.resource import Resource
 from ..crd.types import JournalEntry
 from .ports import Store
 
 
-class Journal:
+class JournalWriter:
     """``resource`` is the object as last written; whatever is written next must start from it."""
 
     def __init__(self, store: Store, resource: Resource, now: Callable[[], datetime]) -> None:

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ..api import ApiKey, Baseten
+from ..core.findings import EventRecord
 from ..core.reasons import Reason
-from ..core.status import Report, Told
-from ..core.world import Resource
+from ..core.resource import Resource
+from ..core.status import Report
 from ..crd.types import ChainEnvironmentStatus
 
 
@@ -83,13 +84,13 @@ class Keys(Protocol):
 
 
 class Events(Protocol):
-    def emit(self, resource: Resource, told: Told) -> None:
+    def emit(self, resource: Resource, event: EventRecord) -> None:
         """Returns at once; writing is somebody else's task and may fail without harm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """``monotonic``: seconds, for waits that decisions depend on. ``luck``: random, in [0, 1).
+    """``monotonic``: seconds, for waits that decisions depend on. ``jitter``: random, in [0, 1).
     ``fence``: raises NotLeadingError when this process may not act.
     ``measure``: told what each run came to; a status of None when the resource is gone."""
 
@@ -99,6 +100,6 @@ class Ports:
     baseten: Callable[[ApiKey], Baseten]
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
-    luck: Callable[[], float]
+    jitter: Callable[[], float]
     fence: Callable[[], None]
     measure: Callable[[Key, ChainEnvironmentStatus | None, Report | None], None]

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..api import ApiKey
 from ..core.reasons import Reason
-from ..core.world import Resource
+from ..core.resource import Resource
 from ..crd.types import GROUP, SecretKeyRef
 from ..engine.ports import KeyUnavailableError
 from ..settings import KeyGrants

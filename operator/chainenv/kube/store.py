@@ -10,14 +10,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
+from ..core.resource import Resource, resource_of
 from ..core.status import to_json
-from ..core.world import Resource
-from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentSpec, ChainEnvironmentStatus, JournalEntry
+from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentStatus
 from ..engine.ports import Key, WriteConflictError
 from .cluster import MERGE_PATCH, WRITE_TIMEOUT, Cluster, ClusterError, path
 
@@ -155,7 +152,7 @@ class ObjectStore:
 
     def get(self, key: Key) -> Resource | None:
         kept = self._kept.get(key)
-        return None if kept is None else _resource(json.loads(kept.text))
+        return None if kept is None else resource_of(json.loads(kept.text))
 
     def owner_of(self, resource: Resource) -> Resource | None:
         mine = self._kept.get(Key(resource.namespace, resource.name))
@@ -208,7 +205,7 @@ class ObjectStore:
             self._accept(key, raw)
         finally:
             self._told_meanwhile(key)
-        return _resource(raw)
+        return resource_of(raw)
 
     def _accept(self, key: Key, raw: Mapping[str, Any]) -> None:
         """Raises WriteConflictError when it was deleted before its answer came."""
@@ -268,50 +265,3 @@ def _trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_version(kept: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "metadata": {name: value for name, value in kept["metadata"].items() if name != "resourceVersion"}}
-
-
-def _resource(raw: Mapping[str, Any]) -> Resource:
-    """Tolerant: a spec that cannot be read is named in ``invalid``; a status that cannot be read counts as none."""
-    meta = raw["metadata"]
-    invalid = None
-    try:
-        spec = ChainEnvironmentSpec.model_validate(raw.get("spec") or {})
-    except ValidationError as error:
-        invalid = "; ".join(f"spec.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-        spec = ChainEnvironmentSpec.model_construct(chain_id=str((raw.get("spec") or {}).get("chainID", "")))
-    return Resource(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta["uid"],
-        generation=int(meta.get("generation", 1)),
-        resource_version=str(meta.get("resourceVersion", "")),
-        created_at=datetime.fromisoformat(meta["creationTimestamp"]),
-        spec=spec,
-        status=_status(raw.get("status") or {}),
-        annotations=meta.get("annotations") or {},
-        finalizers=tuple(meta.get("finalizers") or ()),
-        deleting="deletionTimestamp" in meta,
-        invalid=invalid,
-    )
-
-
-def _status(raw: Mapping[str, Any]) -> ChainEnvironmentStatus:
-    """What can be read of it: one broken part, or one broken entry of the journal, must not take the rest with it."""
-    try:
-        return ChainEnvironmentStatus.model_validate(raw)
-    except ValidationError as error:
-        broken = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
-    kept = {k: v for k, v in raw.items() if k not in broken} if isinstance(raw, Mapping) else {}
-    if "operations" in broken:
-        kept["operations"] = _readable(raw["operations"])
-    return ChainEnvironmentStatus.model_validate(kept)
-
-
-def _readable(entries: Any) -> list[JournalEntry]:
-    readable = []
-    for entry in entries if isinstance(entries, list) else ():
-        try:
-            readable.append(JournalEntry.model_validate(entry))
-        except ValidationError:
-            log.warning("an entry of the journal cannot be read and is left out")
-    return readable

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import CreateEnvironment, Operation, Plan, Promote, Severity
+from chainenv.core.actions import Plan
+from chainenv.core.changes import CreateEnvironment, Promote
+from chainenv.core.findings import Severity
 from chainenv.core.plan import plan
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
 from .helpers import (
@@ -38,7 +41,7 @@ FULL = desired(want("A", LARGE, min_replica=1), want("B"), promotion={"rolling_d
 
 
 def created(planned: Plan) -> CreateEnvironment:
-    call = only(planned).call
+    call = only(planned).change
     assert isinstance(call, CreateEnvironment)
     return call
 
@@ -96,7 +99,7 @@ def test_a_promotion_into_another_environment_of_the_name_does_not_count_for_thi
     """Another createdAt: somebody made it anew, and nothing has been promoted there yet."""
     wanted = desired(deployment_id="dep-asked")
     assert decide(world(wanted, environment(), OLD_PROMOTION)).actions == ()
-    assert only(decide(world(wanted, environment(), OLD_PROMOTION, replaced=True))).call == Promote("dep-asked", None)
+    assert only(decide(world(wanted, environment(), OLD_PROMOTION, replaced=True))).change == Promote("dep-asked", None)
 
 
 def test_production_cannot_be_created() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Operation, UpdateAutoscaling, UpdatePromotionSettings
-from chainenv.core.world import ChainletState, Settings
+from chainenv.core.changes import UpdateAutoscaling, UpdatePromotionSettings
+from chainenv.core.environment import ChainletState
+from chainenv.core.values import Settings
+from chainenv.crd.enums import Operation
 
 from .helpers import Case, ago, calls, decide, deployment, desired, entries, environment, only, plainly, reasons, state, table, want, world
 
@@ -21,7 +23,7 @@ def sent(wanted: Settings, actual: Settings, *, cleanup_inside: bool = False) ->
     planned = decide(world(desired(promotion=wanted), environment(promotion=actual, cleanup_inside=cleanup_inside)))
     if not planned.actions:
         return {}
-    call = only(planned).call
+    call = only(planned).change
     assert isinstance(call, UpdatePromotionSettings)
     return dict(call.changes)
 
@@ -80,14 +82,14 @@ def test_the_cleanup_strategy_where_it_is_inside_the_block_takes_the_pair_with_i
 def test_where_the_cleanup_strategy_is_sent(case: Case) -> None:
     inside, actual, spec_inside = case.given
     wanted = desired(promotion={CLEANUP: "SCALE_TO_ZERO"}, cleanup_inside=spec_inside)
-    call = only(decide(world(wanted, environment(promotion=actual, cleanup_inside=inside)))).call
+    call = only(decide(world(wanted, environment(promotion=actual, cleanup_inside=inside)))).change
     assert isinstance(call, UpdatePromotionSettings)
     assert call.cleanup_inside is case.expected, case.why
 
 
 def test_a_setting_that_is_sent_is_told_with_old_and_new() -> None:
     wanted = desired(promotion={"rolling_deploy": True, SURGE: 20})
-    call = only(decide(world(wanted, environment(promotion={"rolling_deploy": False})))).call
+    call = only(decide(world(wanted, environment(promotion={"rolling_deploy": False})))).change
     assert isinstance(call, UpdatePromotionSettings)
     assert {d.path: (d.desired, d.actual) for d in call.differences} == {
         "promotionSettings.rollingDeploy": ("true", "false"),
