@@ -10,7 +10,7 @@ from .report import Report
 from .world import Resource
 
 SLOWEST_PROGRESS = 60.0
-"""Progress looks back off to this, unless CHAINENV_PROGRESS_SECONDS is longer (DESIGN section 8)."""
+"""Progress looks back off to this, unless CHAINENV_PROGRESS_SECONDS is longer."""
 
 CONFIRM = 1.0
 """After a call that changed something, the look that proves it."""
@@ -41,7 +41,7 @@ def next_look(report: Report, intervals: Intervals, *, missing: bool, looks: int
 
 
 def _may_show_later(report: Report) -> bool:
-    """A create was refused: perhaps because the environment exists and does not show yet (API.md, "Errors")."""
+    """A create was refused: perhaps because the environment exists and does not show yet (docs/baseten-api.md, "Limits and errors")."""
     return report.observed and report.environment is None and any(f.reason == Reason.REFUSED for f in report.findings)
 
 
@@ -66,6 +66,6 @@ def first_look(count: int, rate: float, intervals: Intervals, luck: float) -> fl
 
 
 def backoff(failures: int, intervals: Intervals, luck: float) -> float:
-    """Exponential with full jitter, from 1 s to the longest (DESIGN section 3). ``failures`` counts from 1."""
+    """Exponential with full jitter, from 1 s to the longest. ``failures`` counts from 1."""
     ceiling = min(intervals.backoff_max, 2.0 ** min(failures, 30))
     return max(min(1.0, intervals.backoff_max), ceiling * luck) if failures > 1 else ceiling * (0.5 + 0.5 * luck)
