@@ -87,7 +87,7 @@ def test_a_call_without_an_answer_reaches_its_timeout_and_stays_an_open_intent(s
 
 def test_a_call_that_takes_longer_than_the_grace_does_not_hold_the_end_up(stage: Stage) -> None:
     """The kubelet would kill it; its intent is written, and what became of it is found out in the next life."""
-    operator = stage.run_operator({"chainenv.app:GRACE_SECONDS": 1.0}, CHAINENV_REQUEST_TIMEOUT_SECONDS="120")
+    operator = stage.run_operator({"chainenv.app.supervision:GRACE_SECONDS": 1.0}, CHAINENV_REQUEST_TIMEOUT_SECONDS="120")
     case = settled(stage)
     stage.simulator.hold("call", method="POST", path=f"/chains/{case.chain}/.*{TYPES}")
     case.apply(chainletSettings=RETYPED)

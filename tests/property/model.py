@@ -1,4 +1,4 @@
-"""Baseten in fifty lines, pure: what each call makes of an environment (API.md). Refuses what Baseten refuses."""
+"""Baseten in fifty lines, pure: what each call makes of an environment (docs/baseten-api.md). Refuses what Baseten refuses."""
 
 from __future__ import annotations
 

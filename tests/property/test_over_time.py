@@ -1,4 +1,4 @@
-"""What must hold from run to run: corrections settle, stop, and start no deployment twice (DESIGN section 4)."""
+"""What must hold from run to run: corrections settle, stop, and start no deployment twice (docs/behaviour.md, "Nothing twice")."""
 
 from __future__ import annotations
 

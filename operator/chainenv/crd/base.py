@@ -17,7 +17,7 @@ RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
 ABANDON_ANNOTATION = f"{GROUP}/abandon"
 
 ENVIRONMENT_NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
-"""Safe for Baseten (API.md, "Environments"); the longest name it takes is not published."""
+"""Safe for Baseten, whose own rule is not published (docs/baseten-api.md, "Names and ids")."""
 
 _WORDS = {"id": "ID", "mib": "MiB"}
 

@@ -1,4 +1,4 @@
-"""What to do about a resource that is being deleted (DESIGN section 2, the last two rows)."""
+"""What to do about a resource that is being deleted (docs/behaviour.md)."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_a_message_is_whole_and_names_the_deployment() -> None:
 
 
 def test_a_deactivation_answered_404_is_done() -> None:
-    """DESIGN: "wait for INACTIVE or 404, release"."""
+    """docs/behaviour.md: deactivated and waited for."""
     assert deleted(tried(5, "NotFound", message="404")).release
 
 
@@ -148,7 +148,7 @@ def test_a_failed_deployment_does_not_hold_the_resource_for_ever(entry: JournalE
 
 
 def test_what_a_rollout_under_way_starts_is_not_left_running() -> None:
-    """Its deployment may show only in a moment (DESIGN section 4); released now, it would run on with nobody to stop it."""
+    """Its deployment may show only in a moment; released now, it would run on with nobody to stop it."""
     off = on(deployment(status="INACTIVE"))
     for entry in (
         opened(Operation.INSTANCE_TYPES, 5),

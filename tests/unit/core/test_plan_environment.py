@@ -1,4 +1,4 @@
-"""The environment as a whole: create, adopt, vanish, Observe (DESIGN section 2)."""
+"""The environment as a whole: create, adopt, vanish, Observe (docs/behaviour.md)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_create_sends_only_what_the_spec_has() -> None:
 
 
 def test_create_sends_the_surge_with_the_rest_of_its_block() -> None:
-    """API.md: left out, the surge is 10 by its published default; with unavailable above 0 the server would refuse both."""
+    """Left out, the surge is 10 by its published default; with unavailable above 0 the server would refuse both."""
     wanted = desired(promotion={"rolling_deploy": True, "rolling_deploy_config.max_unavailable_percent": 20})
     assert created(decide(world(wanted, None, known=False))).promotion.get("rolling_deploy_config.max_surge_percent") == 0
 

@@ -1,4 +1,4 @@
-"""Settings that can be corrected again and again: promotion settings and autoscaling (DESIGN section 2)."""
+"""Settings that can be corrected again and again: promotion settings and autoscaling (docs/behaviour.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the next look is due (DESIGN section 8: CHAINENV_POLL_SECONDS / CHAINENV_PROGRESS_SECONDS; section 3: backoff)."""
+"""When the next look is due (docs/operations.md, "Settings"; docs/behaviour.md, "Rate limits and failures")."""
 
 from __future__ import annotations
 

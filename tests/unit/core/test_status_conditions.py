@@ -1,4 +1,4 @@
-"""The conditions people and kstatus read (DESIGN section 3)."""
+"""The conditions people and kstatus read (docs/operations.md, "Conditions")."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_an_environment_that_is_not_ours_does_not_become_known() -> None:
 
 
 def test_the_order_in_which_baseten_lists_chainlets_is_nothing_a_person_could_see() -> None:
-    """DESIGN section 2: "an unchanged poll writes nothing"; no order is promised (API.md)."""
+    """docs/behaviour.md: a settled environment costs no write; Baseten promises no order."""
     assert FULL.current is not None
     turned = replace(
         FULL,
