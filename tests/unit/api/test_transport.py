@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import logging
 import shutil
 import socket
@@ -355,14 +356,22 @@ async def test_connections_are_kept_and_never_more_than_allowed(
         await baseten.get_chain("c")
 
 
-async def test_a_connection_that_nothing_uses_is_closed(server: Any, key: ApiKey, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_nothing_uses_is_closed(key: ApiKey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "KEEPALIVE_SECONDS", 0.01)
-    server.answers(json=CHAIN)
-    async with Transport(server.url, rate_limit=1e6) as transport:
+    ended = asyncio.Semaphore(0)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"id":"c", "name":"n"}')
+        writer.close()
+        ended.release()
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with Transport(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", rate_limit=1e6) as transport:
         await asyncio.gather(*(Baseten(transport, key).get_chain("c") for _ in range(5)))
-        async with asyncio.timeout(30):
-            while any(request.transport is not None for request in server.seen):
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(ended.acquire(), 60)
+    listener.close()
 
 
 async def test_one_429_pauses_this_key_and_endpoint_for_everyone_and_nothing_else(server: Any, transport: Transport, key: ApiKey) -> None:
