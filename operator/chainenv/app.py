@@ -60,7 +60,7 @@ class Operator:
         self._leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
         self._keys = SecretKeys(cluster, _own_key(settings), settings.default_key_namespaces)
         self._measures = Measures(chainlets=settings.chainlet_metrics, resources=settings.resource_metrics)
-        self._store = ObjectStore(cluster, self._changed, self._fence, self._gone)
+        self._store = ObjectStore(cluster, self._changed, self._fence, self._gone, self._keys.may_use_own)
         self._lister = Lister(cluster, self._store, settings.namespaces)
         self._watch = Watch(self._store, cluster, settings.namespaces, lambda: self._lister.page)
         self._events = EventWriter(cluster)

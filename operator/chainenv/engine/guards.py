@@ -30,7 +30,7 @@ def finalizer_wanted(resource: Resource) -> bool:
 
 
 def guard(resource: Resource, owner: Resource | None, now: datetime, *, stale: bool) -> Stop | None:
-    """None: go on. ``owner`` is the older resource that has the same environment as its target. ``stale``: see Report."""
+    """None: go on. ``owner`` is the other resource that owns the environment (Store.owner_of). ``stale``: see Report."""
     nothing_to_do = resource.abandoned or owner is not None or not finalizer_wanted(resource)
     if resource.deleting and nothing_to_do:
         return Stop(_report(resource, now), release=True)
@@ -73,15 +73,18 @@ def _problem(resource: Resource, owner: Resource | None) -> Finding | None:
             f"{name} is not a name for an environment on Baseten (lower-case letters, digits and '-', no '-' at either end):"
             " create the resource again with spec.environmentName",
         )
-    return _duplicate(resource, owner) if owner is not None else None
+    if owner is None or resource.desired.management == "Observe":  # who only reads is in nobody's way
+        return None
+    return _duplicate(resource, owner)
 
 
 def _duplicate(resource: Resource, owner: Resource) -> Finding:
     """Names in other namespaces are not for this namespace's eyes."""
     who = f"ChainEnvironment {owner.name}" if owner.namespace == resource.namespace else "a ChainEnvironment in another namespace"
+    why = "is older" if owner.created_at <= resource.created_at else "was the first to read it"
     chain_id, name = resource.target
     return Finding(
         Severity.STALLED,
         Reason.DUPLICATE_TARGET,
-        f"environment {name} of chain {chain_id} is managed by {who}, which is older: delete one of the two",
+        f"environment {name} of chain {chain_id} is managed by {who}, which {why}: delete one of the two",
     )

@@ -34,12 +34,13 @@ T = TypeVar("T")
 @dataclasses.dataclass(frozen=True, slots=True)
 class Before:
     """What is known of a resource before a read. ``created_at``: when the environment was created, as far as this resource has
-    accepted it; ``observed_for``: see World."""
+    accepted it; ``observed_for``: see World. ``contested``: other resources want the environment as well."""
 
     journal: tuple[JournalEntry, ...]
     created_at: datetime | None
     missing_since: datetime | None
     observed_for: Mapping[str, float]
+    contested: bool = False
 
 
 async def observe(baseten: Baseten, resource: Resource, before: Before, clock: Callable[[], datetime], timing: Timing) -> World:
@@ -67,7 +68,7 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
         spec_changed=resource.status.observed_generation != resource.generation,
     )
     if environment is None:
-        return await _with_chain(baseten, resource, world)
+        return await _with_chain(baseten, resource, world, before)
     if must_list(world):
         world = await _with_audit_log(baseten, await _with_deployments(baseten, world))
     waited_for = lookups(recover(world).journal, environment)
@@ -83,14 +84,14 @@ def _another(now: datetime | None, before: datetime | None) -> bool:
     return now is not None and before is not None and abs((now - before).total_seconds()) > SAME_SECONDS
 
 
-async def _with_chain(baseten: Baseten, resource: Resource, world: World) -> World:
+async def _with_chain(baseten: Baseten, resource: Resource, world: World, before: Before) -> World:
     """The cause of an absence: does the chain exist for this key, and which chainlets does it have? Asked after a refused create,
-    and before something that is known is created anew or given up."""
+    before something that is known is created anew or given up, and where others want it too: who cannot see the chain has no claim."""
     entry = world.entry(Operation.CREATE)
     refused = entry is not None and entry.outcome in REFUSALS
     since = world.since(world.missing_since).total_seconds() if world.missing_since else 0.0
     confirmed = (world.known or resource.deleting) and since >= world.timing.vanish
-    if not refused and not confirmed:
+    if not refused and not confirmed and not before.contested:
         return world
     return await _with_deployments(baseten, world)
 

@@ -25,8 +25,9 @@ from ..core.words import names
 from ..core.world import OFF, Resource, Timing, World, digest, entry_id
 from ..crd.types import JournalEntry
 from . import troubles
+from .claims import execute_as_owner
 from .context import RESOURCE, About, of_last_call
-from .execute import Done, execute
+from .execute import Done
 from .guards import finalizer_wanted, guard
 from .journal import Journal
 from .memory import Learned, Memory, Retry, still
@@ -118,7 +119,7 @@ class Reconciler:
         opened = self._journal(resource, memo)
         began = self._ports.monotonic()
         observed_for = {entry: began - since for entry, since in memo.observed_since.items()}
-        before = Before(opened, memo.created_at, memo.missing_since, observed_for)
+        before = Before(opened, memo.created_at, memo.missing_since, observed_for, self._ports.store.contested(resource))
         seen = await observe(baseten, resource, before, self._ports.now, self._timing)
         self._observed(resource, baseten, memo, seen)
         if seen.replaced and (memo.replaced is None or began - memo.replaced.at < self._timing.progress):
@@ -137,7 +138,10 @@ class Reconciler:
             memo.created_at = world.environment.created_at or memo.created_at
         memo.learned = Learned(planned.journal, resource.status.operations)  # and whose it is: both or neither, whatever is written
         journal = Journal(self._ports.store, resource, self._ports.now)
-        done = await execute(baseten, world, planned, journal, self._ports.fence)
+        done = await execute_as_owner(self._ports.store, baseten, world, planned, journal, self._ports.fence)
+        if done is None:
+            self._tell(resource, *_of_this_run(world, planned, Done(planned.journal, world.environment)))
+            return CONFLICT_SECONDS
         memo.learned = Learned(done.journal, journal.resource.status.operations)
         self._note_waits(memo, done)
         self._tell(resource, *_found(opened, world), *_of_this_run(world, planned, done))
