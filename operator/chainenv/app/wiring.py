@@ -43,7 +43,7 @@ class Parts:
         self.cluster = cluster
         self.transport = transport
         self.leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
-        self.store = ObjectStore(cluster, self._changed, self._fence, self._gone)
+        self.store = ObjectStore(cluster, self._changed, self._fence, self._gone, self._keys.may_use_own)
         self.lister = Lister(cluster, self.store, settings.namespaces)
         self.watch = Watch(self.store, cluster, settings.namespaces, lambda: self.lister.page)
         self.events = EventWriter(cluster)

@@ -233,10 +233,11 @@ def invalid_environment_name(name: str) -> Finding:
     )
 
 
-def duplicate_target(desired: Desired, owner: str | None) -> Finding:
+def duplicate_target(desired: Desired, owner: str | None, *, older: bool) -> Finding:
     """``owner``: the other resource's name, None where it is in another namespace: names there are not for this one's eyes."""
     who = f"ChainEnvironment {owner}" if owner else "a ChainEnvironment in another namespace"
-    return Finding(STALLED, Reason.DUPLICATE_TARGET, f"{desired.where} is managed by {who}, which is older: delete one of the two")
+    why = "is older" if older else "was the first to read it"
+    return Finding(STALLED, Reason.DUPLICATE_TARGET, f"{desired.where} is managed by {who}, which {why}: delete one of the two")
 
 
 PAUSED = "paused (managementPolicy Pause); showing the last observed state"

@@ -73,9 +73,22 @@ class Sources:
     timing: Timing
 
 
-async def decide(resource: Resource, owner: Resource | None, journal: tuple[JournalEntry, ...], facts: Facts, sources: Sources) -> Decision:
-    """``owner``: the older resource with the same target. ``journal``: the newest that is known. Makes no call but reads."""
-    result = guard(resource, owner)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a resource before it is decided. ``journal``: the newest; ``owner``: the other resource that owns the
+    environment; ``contested``: whether others want it too."""
+
+    resource: Resource
+    journal: tuple[JournalEntry, ...]
+    facts: Facts
+    owner: Resource | None = None
+    contested: bool = False
+
+
+async def decide(known: Known, sources: Sources) -> Decision:
+    """Makes no call but reads."""
+    resource, facts = known.resource, known.facts
+    result = guard(resource, known.owner)
     if result is not None:
         return Guarded(result)
     try:
@@ -83,7 +96,8 @@ async def decide(resource: Resource, owner: Resource | None, journal: tuple[Jour
     except KeyUnavailableError as error:
         return NoKey(error)
     baseten, began = sources.baseten(key), sources.monotonic()
-    before = Before(journal, facts.created_at, facts.missing_since, {entry: began - since for entry, since in facts.observed_since.items()})
+    observed_for = {entry: began - since for entry, since in facts.observed_since.items()}
+    before = Before(known.journal, facts.created_at, facts.missing_since, observed_for, known.contested)
     try:
         observed = await observe(baseten, resource, before, sources.now, sources.timing)
     except BasetenError as error:

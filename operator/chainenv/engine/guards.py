@@ -44,7 +44,7 @@ def finalizer_wanted(resource: Resource) -> bool:
 
 
 def guard(resource: Resource, owner: Resource | None) -> GuardResult:
-    """``owner``: the older resource that has the same environment as its target."""
+    """``owner``: the other resource that owns the environment (Store.owner_of); who only observes is in nobody's way."""
     if resource.deleting and (resource.abandoned or owner is not None or not finalizer_wanted(resource)):
         return Release()
     if resource.invalid is not None:
@@ -52,8 +52,9 @@ def guard(resource: Resource, owner: Resource | None) -> GuardResult:
     desired = resource.desired
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, desired.environment):
         return Blocked(messages.invalid_environment_name(desired.environment))
-    if owner is not None:
-        return Blocked(messages.duplicate_target(desired, owner.name if owner.namespace == resource.namespace else None))
+    if owner is not None and not desired.observing:
+        name = owner.name if owner.namespace == resource.namespace else None
+        return Blocked(messages.duplicate_target(desired, name, older=owner.created_at <= resource.created_at))
     if desired.management == ManagementPolicy.PAUSE:
         return PauseRequested(messages.paused_deletion() if resource.deleting else None)
     return None

@@ -8,7 +8,7 @@ from datetime import datetime
 from ..core.environment import Environment
 from ..core.journal import with_entry
 from ..core.resource import Resource
-from ..crd.types import JournalEntry
+from ..crd.types import EnvironmentStatus, JournalEntry
 from .ports import Store
 
 
@@ -32,3 +32,11 @@ class JournalWriter:
             update["environment"] = known.model_copy(update={"created_at": environment.created_at})
         self.resource = await self._store.write_status(self.resource, self.resource.status.model_copy(update=update))
         return entry
+
+    async def prove(self, environment: Environment) -> None:
+        """Writes that the resource manages the environment, unless its status says so. Raises as ``intend``."""
+        known = self.resource.status.environment
+        if known is not None and known.managed:
+            return
+        proof = EnvironmentStatus(name=environment.name, chain_id=environment.chain_id, created_at=environment.created_at, managed=True)
+        self.resource = await self._store.write_status(self.resource, self.resource.status.model_copy(update={"environment": proof}))

@@ -24,12 +24,13 @@ T = TypeVar("T")
 @dataclasses.dataclass(frozen=True, slots=True)
 class Before:
     """What is known of a resource before a read. ``created_at``: when the environment was created, as far as this resource has
-    accepted it; ``observed_for``: see World."""
+    accepted it; ``observed_for``: see World. ``contested``: other resources want the environment as well."""
 
     journal: tuple[JournalEntry, ...]
     created_at: datetime | None
     missing_since: datetime | None
     observed_for: Mapping[str, float]
+    contested: bool = False
 
 
 async def observe(baseten: Baseten, resource: Resource, before: Before, clock: Callable[[], datetime], timing: Timing) -> World:
@@ -64,7 +65,7 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
         spec_changed=resource.status.observed_generation != resource.generation,
     )
     if environment is None:
-        return await _with_deployments(baseten, world) if _needs_a_cause(resource, world) else world
+        return await _with_deployments(baseten, world) if before.contested or _needs_a_cause(resource, world) else world
     if must_list(world):
         world = await _with_audit_log(baseten, await _with_deployments(baseten, world))
     looked_up: dict[str, Deployment | None] = {}
@@ -82,7 +83,8 @@ SAME_SECONDS = 2.0
 
 def _needs_a_cause(resource: Resource, world: World) -> bool:
     """Whether an absence is explained by reading the chain, whether it exists for this key and which chainlets it has: after a
-    refused create, and before something that is known is created anew or given up."""
+    refused create, and before something that is known is created anew or given up. Where others want the environment too it always
+    is: who cannot see the chain has no claim."""
     entry = world.entry(Operation.CREATE)
     refused = entry is not None and entry.outcome in REFUSALS
     since = world.since(world.missing_since).total_seconds() if world.missing_since else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -47,13 +48,30 @@ class KeyUnavailableError(Exception):
         self.retry_seconds = retry_seconds
 
 
+class ClaimState(NamedTuple):
+    """``fresh``: taken in this run, where another one may have acted since the run's read: nothing may be sent in it.
+    ``contested``: other resources could own the environment as well."""
+
+    fresh: bool
+    contested: bool
+
+
 class Store(Protocol):
     """The objects as last seen, and the only way to write them."""
 
     def get(self, key: Key) -> Resource | None: ...
 
     def owner_of(self, resource: Resource) -> Resource | None:
-        """The older resource that has the same environment as its target, if there is one."""
+        """The other resource that owns the environment which this one declares, if there is one (docs/decisions/0009)."""
+
+    def contested(self, resource: Resource) -> bool:
+        """Whether another resource could own the environment as well."""
+
+    def claimed(self, resource: Resource) -> AbstractContextManager[ClaimState]:
+        """A resource has read its environment as its own. Inside, no other one of the environment is.
+
+        Raises WriteConflictError when it is not, or not yet, its turn.
+        """
 
     async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
         """Raises WriteConflictError when the object has changed or is gone, else ClusterUnavailableError."""

@@ -29,9 +29,10 @@ from ..core.world import Timing, World
 from ..crd.enums import Operation, Outcome
 from ..crd.types import JournalEntry
 from . import failures
+from .claims import execute_as_owner
 from .context import RESOURCE, About, of_last_call
-from .decide import Decided, Doubtful, Guarded, NoKey, Sources, Unread, decide
-from .execute import Execution, execute
+from .decide import Decided, Doubtful, Guarded, Known, NoKey, Sources, Unread, decide
+from .execute import Execution
 from .guards import Blocked, PauseRequested, Release, finalizer_wanted
 from .journal import JournalWriter
 from .memory import Facts, Learned, Memory, Retry
@@ -110,7 +111,8 @@ class Reconciler:
             monotonic=self._ports.monotonic,
             timing=self._timing,
         )
-        decision = await decide(resource, self._ports.store.owner_of(resource), opened, memory.facts, sources)
+        store = self._ports.store
+        decision = await decide(Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource)), sources)
         match decision:
             case Guarded():
                 return await self._guarded(resource, memory, decision)
@@ -158,12 +160,14 @@ class Reconciler:
         planned = replace(planned, actions=tuple(a for a in planned.actions if a.entry.slot not in waiting))
         memory.learned = Learned(planned.journal, resource.status.operations)  # and whose it is: both or neither, whatever is written
         journal = JournalWriter(self._ports.store, resource, self._ports.now)
-        execution = await execute(decided.baseten, world, planned, journal, self._ports.fence)
+        execution = await execute_as_owner(self._ports.store, decided.baseten, world, planned, journal, self._ports.fence)
+        if planned.adopted:
+            self._record(resource, messages.adopted(world.desired))
+        if execution is None:
+            return CONFLICT_SECONDS
         memory.learned = Learned(execution.journal, journal.resource.status.operations)
         self._note_retries(memory, execution)
         self._record(resource, *_concluded(opened, world))
-        if planned.adopted:
-            self._record(resource, messages.adopted(world.desired))
         if any(isinstance(a.change, CreateEnvironment) and a.change.recreated for a in execution.accepted):
             self._record(resource, messages.recreated())
         for event in execution.events:  # logged at once, by execute

@@ -59,6 +59,12 @@ class Memory:
     def owner_of(self, _: Resource) -> Resource | None:
         return None
 
+    def contested(self, _: Resource) -> bool:
+        return False
+
+    def claimed(self, _: Resource) -> NoReturn:
+        raise NotImplementedError
+
     async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
         if self.away:
             raise ClusterUnavailableError("away")

@@ -27,8 +27,8 @@ def is_to_be_sent(
 
 
 def has_changed_unseen(world: World, builder: PlanBuilder, operation: Operation, hashed: str) -> bool:
-    """Whether values that Baseten does not show are to be sent: once, when the spec of a known environment has changed."""
+    """Whether values that Baseten does not show are to be sent: once, when the spec has changed."""
     entry = builder.journal.get(operation)
-    if world.desired.observing or not world.known:
+    if world.desired.observing or not world.spec_changed:
         return False
-    return world.spec_changed and (entry is None or entry.hash != hashed or entry.outcome in REFUSALS)
+    return entry is None or entry.hash != hashed or entry.outcome in REFUSALS

@@ -13,10 +13,10 @@ from ..environment import Environment
 from ..findings import EventRecord
 from ..journal import begin
 from ..reasons import Event
-from ..text import camel, changed, shown
+from ..text import camel, changed, names, shown
 from ..values import CLEANUP, ROLLING, SURGE, UNAVAILABLE, Settings, Value, digest
 from ..world import World
-from .corrections import is_to_be_sent
+from .corrections import has_changed_unseen, is_to_be_sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,24 @@ class UpdatePromotionSettings(Change):
 
 
 def promotion_settings(world: World, environment: Environment, builder: PlanBuilder) -> None:
-    wanted = world.desired.promotion
-    changed = {k: v for k, v in wanted.items() if environment.promotion.get(k) != v}
-    differences = tuple(
-        Drift(path=f"promotionSettings.{camel(k)}", desired=shown(v), actual=shown(environment.promotion.get(k)))
-        for k, v in sorted(changed.items())
-    )
+    wanted, actual = world.desired.promotion, environment.promotion
     hashed = digest(dict(wanted))
+    hidden = {k: v for k, v in wanted.items() if k not in actual}
+    differing = {k: v for k, v in wanted.items() if k in actual and actual[k] != v}
+    if hidden:
+        builder.add(messages.unconfirmed(f"the promotion settings {names(sorted(map(camel, hidden)))}", environment))
+        if has_changed_unseen(world, builder, Operation.PROMOTION_SETTINGS, hashed):
+            differing |= hidden
+        elif not differing:
+            return  # nothing to compare, and nothing to forget
+    differences = tuple(
+        Drift(path=f"promotionSettings.{camel(k)}", desired=shown(v), actual=shown(actual.get(k))) for k, v in sorted(differing.items())
+    )
     if not is_to_be_sent(world, builder, Operation.PROMOTION_SETTINGS, hashed, differences, world.timing.progress):
         return
     entry = builder.journal.get(Operation.PROMOTION_SETTINGS)
-    tried = entry is not None and entry.attempts % 2 == 1  # a server drops the strategy without a word where it does not know it
-    inside = environment.cleanup_inside if CLEANUP in environment.promotion else world.desired.cleanup_inside != tried
-    changes = with_rolling_pair(changed, wanted, environment.promotion, inside)
+    inside = environment.cleanup_inside if CLEANUP in actual else world.desired.cleanup_inside
+    changes = with_rolling_pair(differing, wanted, actual, inside)
     change = UpdatePromotionSettings(changes, differences, inside, environment.cleanup_twice)
     builder.act(change, begin(world, Operation.PROMOTION_SETTINGS, hashed, entry))
 
