@@ -143,20 +143,25 @@ def _open_create(world: World, draft: Draft, entry: JournalEntry) -> JournalEntr
 
 
 def _promotion_settings(world: World, environment: Environment, draft: Draft) -> None:
-    wanted = world.desired.promotion
-    changed = {k: v for k, v in wanted.items() if environment.promotion.get(k) != v}
+    wanted, actual = world.desired.promotion, environment.promotion
+    hashed, entry = digest(dict(wanted)), draft.journal.get(Operation.PROMOTION_SETTINGS)
+    hidden = {k: v for k, v in wanted.items() if k not in actual}
+    changed = {k: v for k, v in wanted.items() if k in actual and actual[k] != v}
+    if hidden:
+        note_unconfirmed(environment, draft, f"the promotion settings {names(sorted(map(camel, hidden)))}")
+        if _changed_unseen(world, entry, hashed):
+            changed |= hidden
+        elif not changed:
+            return  # nothing to compare, and nothing to forget
     differences = tuple(
-        Drift(path=f"promotionSettings.{camel(k)}", desired=shown(v), actual=shown(environment.promotion.get(k)))
-        for k, v in sorted(changed.items())
+        Drift(path=f"promotionSettings.{camel(k)}", desired=shown(v), actual=shown(actual.get(k))) for k, v in sorted(changed.items())
     )
-    if _settled_or_waiting(world, draft, Operation.PROMOTION_SETTINGS, digest(dict(wanted)), differences, world.timing.progress):
+    if _settled_or_waiting(world, draft, Operation.PROMOTION_SETTINGS, hashed, differences, world.timing.progress):
         return
-    entry = draft.journal.get(Operation.PROMOTION_SETTINGS)
-    tried = entry is not None and entry.attempts % 2 == 1  # a server drops the strategy without a word where it does not know it
-    inside = environment.cleanup_inside if CLEANUP in environment.promotion else world.desired.cleanup_inside != tried
-    changes = _with_rolling_pair(changed, wanted, environment.promotion, inside)
+    inside = environment.cleanup_inside if CLEANUP in actual else world.desired.cleanup_inside
+    changes = _with_rolling_pair(changed, wanted, actual, inside)
     call = UpdatePromotionSettings(changes, differences, inside, environment.cleanup_twice)
-    draft.act(call, begin(world, Operation.PROMOTION_SETTINGS, digest(dict(wanted)), entry))
+    draft.act(call, begin(world, Operation.PROMOTION_SETTINGS, hashed, entry))
 
 
 def _with_rolling_pair(changed: Settings, wanted: Settings, actual: Settings, cleanup_inside: bool) -> dict[str, Value]:
@@ -189,7 +194,7 @@ def _autoscaling(world: World, environment: Environment, draft: Draft) -> None:
     entry = draft.journal.get(Operation.AUTOSCALING)
     if hidden:
         note_unconfirmed(environment, draft, f"the autoscaling settings of {names(c.name for c in hidden)}")
-        if _changed_unseen(world, entry, hashed):
+        if world.known and _changed_unseen(world, entry, hashed):  # an environment just found will show them, or has none yet
             changes |= {c.name: c.autoscaling for c in hidden}
             differences += [_autoscaling_drift(c.name, k, v, None) for c in hidden for k, v in c.autoscaling.items()]
         elif not differences:
@@ -207,10 +212,10 @@ def _autoscaling_drift(chainlet: str, setting: str, wanted: Value, actual: Value
 
 
 def _changed_unseen(world: World, entry: JournalEntry | None, hashed: str) -> bool:
-    """Whether values that Baseten does not show are to be sent: once, when the spec of a known environment has changed."""
-    if world.desired.management == "Observe" or not world.known:
+    """Whether values that Baseten does not show are to be sent: once, when the spec has changed."""
+    if world.desired.management == "Observe" or not world.spec_changed:
         return False
-    return world.spec_changed and (entry is None or entry.hash != hashed or entry.outcome in REFUSALS)
+    return entry is None or entry.hash != hashed or entry.outcome in REFUSALS
 
 
 def _settled_or_waiting(
