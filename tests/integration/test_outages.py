@@ -189,7 +189,7 @@ def test_a_correction_whose_answer_is_lost_is_found_out_by_looking(scene: Scene,
 def test_after_an_outage_of_many_the_comeback_is_spread(apart: Stage) -> None:
     cases = [Case(apart, f"crowd-{number}").existing() for number in range(CROWD)]
     fault = apart.simulator.add_fault("answer", status=503, path="/of-crowd-", times=None)
-    apart.run_operator(CHAINENV_BACKOFF_MAX_SECONDS="3", CHAINENV_POLL_SECONDS="30")
+    apart.run_operator(CHAINENV_BACKOFF_MAX_SECONDS="8", CHAINENV_POLL_SECONDS="30")
     apart.apply(together(case.manifest() for case in cases))
     for case in cases:
         case.wait_for("it failed often", lambda seen: " or more times" in condition(seen, "Synced").get("message", ""))
