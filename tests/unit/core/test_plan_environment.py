@@ -174,7 +174,7 @@ CREATED = answered(CREATE, 5)
 def test_there_at_first_sight(case: Case) -> None:
     policy, known, entry = case.given
     wanted = desired(promotion={"rolling_deploy": True}, adoption=policy)
-    planned = decide(world(wanted, environment(), *([entry] if entry else []), known=known))
+    planned = decide(world(wanted, environment(promotion={"rolling_deploy": False}), *([entry] if entry else []), known=known))
     assert (bool(planned.actions), planned.adopted) == case.expected, case.why
     assert reasons(planned.findings) == ([] if planned.actions else ["EnvironmentExists"])
 
@@ -210,12 +210,13 @@ TARGET = {"target": "dep-asked"}
 
 CANDIDATE = deployment("dep-new", "BUILDING")
 SEEN = state("A", SMALL, min_replica=1)
+OFF = {"rolling_deploy": False}
 
 
 def left(operation: Operation, **more: Any) -> JournalEntry:
     """What a time under Reconcile has left in the journal for the same values."""
     reconciled = replace(ASKED, management="Reconcile")
-    sent = [decide(world(wanted, environment(SEEN))) for wanted in (reconciled, replace(reconciled, chainlets=()))]
+    sent = [decide(world(wanted, environment(SEEN, promotion=OFF))) for wanted in (reconciled, replace(reconciled, chainlets=()))]
     hashes = {a.entry.operation: a.entry.hash for planned in sent for a in planned.actions}
     return answered(operation, 5, **more).model_copy(update={"hash": hashes[operation]})
 
@@ -231,7 +232,7 @@ def left(operation: Operation, **more: Any) -> JournalEntry:
 )
 def test_observe_tells_every_difference_once_and_sends_nothing(case: Case) -> None:
     journal = [left(operation, **more) for operation, more in case.given]
-    planned = decide(world(ASKED, environment(SEEN, candidate=case.expected), *journal))
+    planned = decide(world(ASKED, environment(SEEN, candidate=case.expected, promotion=OFF), *journal))
     assert planned.actions == ()
     assert sorted(d.path for d in planned.drift) == PATHS, case.why
     assert reasons(planned.findings) == ["Drifted"], "Synced must not be True"
