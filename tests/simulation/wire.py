@@ -6,20 +6,21 @@ import asyncio
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
+import aiohttp
+from yarl import URL
 
 from chainenv.api.client import ENDPOINTS
 from chainenv.api.limiter import Limiter, Turn
 from chainenv.api.transport import Endpoint, Hooks
 from chainenv.api.transport import Transport as RealTransport
-from chainenv.api.wire import MAX_RESPONSE_BYTES, Connections
+from chainenv.api.wire import MAX_RESPONSE_BYTES, PROGRESS
 from chainenv.kube.cluster import TIMEOUT as KUBE_TIMEOUT
 from chainenv.kube.cluster import ClusterError
 
@@ -145,7 +146,7 @@ class Transport(RealTransport):
         self._base, self._host = "https://api.baseten.co", "api.baseten.co"
         self._timeout, self._max_bytes, self._hooks = TIMEOUT, MAX_RESPONSE_BYTES, Hooks()
         self._limiter = _Limiter(network)
-        self._connections = Connections(lambda: _Connection(network, process, point))  # type: ignore[arg-type,return-value]
+        self._connections = _Connections(network, process, point)  # type: ignore[assignment]
 
 
 class _Limiter(Limiter):
@@ -167,40 +168,50 @@ _PATHS = [(e, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", e.template))) for 
 
 @lru_cache(maxsize=1000)
 def routed(method: str, url: str) -> tuple[Endpoint, dict[str, str]]:
-    parsed = httpx.URL(url)
+    parsed = URL(url)
     for endpoint, template in _PATHS:
         found = template.fullmatch(parsed.path) if endpoint.method == method else None
         if found:
-            names = parsed.params.get("environment_names")
+            names = parsed.query.get("environment_names")
             return endpoint, found.groupdict() | ({"env_name": names} if names else {})
     raise AssertionError(f"no such endpoint: {method} {url}")
 
 
-class _Connection:
-    """In the place of httpx's own transport: what it says to the trace, what it raises, and the answer's bytes."""
+class _Content:
+    """The body of an answer, in one piece."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def iter_chunks(self) -> AsyncIterator[tuple[bytes, bool]]:
+        yield self._body, True
+
+
+class _Connections:
+    """In the place of chainenv.api.wire.Connections: when the request departs, what is raised, and the answer's bytes."""
 
     def __init__(self, network: Network, process: str, point: Callable[[str], None]) -> None:
         self._network = network
         self._process = process
         self._point = point
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        net, trace = self._network, request.extensions["trace"]
-        endpoint, parameters = routed(request.method, str(request.url))
+    async def request(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Any:
+        net = self._network
+        endpoint, parameters = routed(method, str(url))
         trouble = net.trouble(endpoint.name)
         if trouble is not None and trouble.kind == "unsent":
             await asyncio.sleep(1.0)
-            raise httpx.ConnectError("no route to host")
-        await trace("http11.send_request_headers.started", {"request": SimpleNamespace(method=request.method.encode())})
+            raise aiohttp.ClientConnectionError("no route to host")
+        PROGRESS.get().depart()
         net.calls += 1
-        content = json.loads(request.content or b"{}")
+        content = json.loads(body or b"{}")
         sent = Sent(net.calls, net.loop.now, self._process, endpoint.name, parameters, content)
         net.open.append(sent)
         for hook in net.on_send:
             hook(sent)
         self._point("sent")
         try:
-            status, document = await self._exchange(sent, request.headers["Authorization"].removeprefix("Api-Key "), trouble)
+            status, document = await self._exchange(sent, headers["Authorization"].removeprefix("Api-Key "), trouble)
         except asyncio.CancelledError:
             net.log(self._process, f"#{sent.number} {sent.endpoint}: no answer ({trouble.kind if trouble else 'it was broken off'})")
             raise
@@ -214,7 +225,7 @@ class _Connection:
         if endpoint.name == "get_environment" and status in (200, 404):
             for hook in net.on_read:
                 hook(sent, document if status == 200 else None)
-        return httpx.Response(status, stream=httpx.ByteStream(json.dumps(document).encode()))
+        return SimpleNamespace(status=status, headers={}, content=_Content(json.dumps(document).encode()), close=lambda: None)
 
     async def aclose(self) -> None:
         """There is nothing to close."""
@@ -257,7 +268,7 @@ class _Connection:
             loop.call_later(there, arrive)
         status, document = await coming
         if not status:
-            raise httpx.ReadError("connection reset by peer")
+            raise aiohttp.ServerDisconnectedError
         return status, document
 
 
