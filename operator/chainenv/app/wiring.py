@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from .. import metrics
 from ..api import ApiKey, Baseten, CallRecord, Endpoint, Hooks, Transport, WaitRecord
-from ..core.schedule import Intervals, first_look, needs_attention, was_asked_for
+from ..core.polling import Intervals, first_poll, needs_attention, was_asked_for
 from ..core.world import Timing
 from ..engine.context import LAST_CALL, of_last_call
 from ..engine.ports import Key, Ports
@@ -43,7 +43,7 @@ class Parts:
         self.cluster = cluster
         self.transport = transport
         self.leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
-        self.store = ObjectStore(cluster, self._changed, self._fence, self._gone)
+        self.store = ObjectStore(cluster, self._changed, self._fence, self._gone, self._keys.may_use_own)
         self.lister = Lister(cluster, self.store, settings.namespaces)
         self.watch = Watch(self.store, cluster, settings.namespaces, lambda: self.lister.page)
         self.events = EventWriter(cluster)
@@ -60,7 +60,7 @@ class Parts:
             baseten=lambda key: Baseten(self.transport, key, self._departing),
             now=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
-            luck=random.random,
+            jitter=random.random,
             fence=self._fence,
             measure=self._measures,
         )
@@ -97,7 +97,7 @@ class Parts:
             if resource is None or needs_attention(resource):
                 self.queue.add(key, changed=resource is None or was_asked_for(resource))
             else:
-                self.queue.add(key, first_look(len(self.store), self.settings.rate_limit, intervals, random.random()))
+                self.queue.add(key, first_poll(len(self.store), self.settings.rate_limit, intervals, random.random()))
 
 
 def own_key(settings: Settings) -> ApiKey | None:

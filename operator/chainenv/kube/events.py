@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from ..core.status import Told
-from ..core.world import Resource
+from ..core.findings import EventRecord
+from ..core.resource import Resource
 from ..crd.types import API_VERSION, KIND
 from .cluster import MERGE_PATCH, WRITE_TIMEOUT, Cluster, ClusterError, path
 
@@ -27,11 +27,11 @@ class EventWriter:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._waiting: asyncio.Queue[tuple[Resource, Told]] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[Resource, EventRecord]] = asyncio.Queue(MOST_WAITING)
         self._counts: OrderedDict[str, tuple[int, str]] = OrderedDict()
         self._instance = uuid4().hex[:8]
 
-    def emit(self, resource: Resource, event: Told) -> None:
+    def emit(self, resource: Resource, event: EventRecord) -> None:
         try:
             self._waiting.put_nowait((resource, event))
         except asyncio.QueueFull:
@@ -54,7 +54,7 @@ class EventWriter:
         except TimeoutError:
             log.warning("%d events were not written", self._waiting.qsize())
 
-    async def _write(self, resource: Resource, event: Told) -> None:
+    async def _write(self, resource: Resource, event: EventRecord) -> None:
         name = self._name(resource, event)
         count, first = self._counts.get(name, (0, _now()))
         if count and await self._counted(resource.namespace, name, count + 1):
@@ -81,12 +81,12 @@ class EventWriter:
         if len(self._counts) > MOST_REMEMBERED:
             self._counts.popitem(last=False)
 
-    def _name(self, resource: Resource, event: Told) -> str:
+    def _name(self, resource: Resource, event: EventRecord) -> str:
         what = hashlib.sha256(f"{resource.uid}{event.reason}{event.message}".encode()).hexdigest()[:12]
         return f"{resource.name[:200]}.{what}{self._instance}"
 
 
-def _body(resource: Resource, event: Told, name: str) -> dict[str, Any]:
+def _body(resource: Resource, event: EventRecord, name: str) -> dict[str, Any]:
     now = _now()
     return {
         "metadata": {"name": name, "namespace": resource.namespace},

@@ -41,7 +41,7 @@ class Cluster:
         self.plane = plane
         headers = {"Authorization": f"Bearer {plane.token_for()}"}
         verify = ssl.create_default_context(cafile=str(plane.ca_file))
-        self._http = httpx.Client(base_url=plane.url, headers=headers, verify=verify, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=plane.url, headers=headers, verify=verify, timeout=120, trust_env=False)
 
     @classmethod
     @contextmanager

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Deactivate, Operation, Plan, Severity
-from chainenv.core.deletion import keeps_finalizer, plan_deletion
+from chainenv.core.actions import Plan
+from chainenv.core.changes import Deactivate
+from chainenv.core.deletion import plan_deletion
+from chainenv.core.desired import keeps_finalizer
+from chainenv.core.environment import Deployment
+from chainenv.core.findings import Severity
 from chainenv.core.recover import recover
-from chainenv.core.world import Deployment, digest
+from chainenv.core.values import digest
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
 from .helpers import Case, answered, calls, deployment, desired, environment, opened, reasons, running, state, table, world
@@ -62,7 +67,7 @@ def test_release(case: Case) -> None:
 def test_current_and_candidate_are_deactivated() -> None:
     planned = deleted(seen=on(deployment("a"), deployment("b", "BUILDING")))
     assert calls(planned) == [Deactivate("a"), Deactivate("b")]
-    assert [a.entry.operation for a in planned.actions] == ["Deactivate/a", "Deactivate/b"]
+    assert [a.entry.slot for a in planned.actions] == ["Deactivate/a", "Deactivate/b"]
 
 
 def test_only_what_is_on_is_deactivated() -> None:

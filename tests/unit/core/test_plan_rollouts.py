@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Operation, Plan, Promote, Severity, UpdateInstanceTypes
-from chainenv.core.world import digest
+from chainenv.core.actions import Plan
+from chainenv.core.changes import Promote, UpdateInstanceTypes
+from chainenv.core.findings import Severity
+from chainenv.core.values import digest
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
 from .helpers import (
@@ -67,9 +70,9 @@ def test_one_call_for_all_chainlets_that_differ() -> None:
     wanted = desired(want("A", LARGE), want("B", LARGE), want("C", SMALL), want("D"), want("Gone", LARGE))
     seen = environment(state("A", SMALL), state("B", SMALL), state("C", SMALL), state("D", SMALL))
     action = only(decide(world(wanted, seen)))
-    assert isinstance(action.call, UpdateInstanceTypes)
-    assert dict(action.call.changes) == {"A": LARGE, "B": LARGE}
-    assert {d.path: (d.desired, d.actual) for d in action.call.differences} == {
+    assert isinstance(action.change, UpdateInstanceTypes)
+    assert dict(action.change.changes) == {"A": LARGE, "B": LARGE}
+    assert {d.path: (d.desired, d.actual) for d in action.change.differences} == {
         "chainletSettings[A].instanceTypeID": (LARGE, SMALL),
         "chainletSettings[B].instanceTypeID": (LARGE, SMALL),
     }
@@ -157,7 +160,7 @@ def test_a_failed_update_is_history_once_the_spec_is_back_at_what_baseten_holds(
 @pytest.mark.parametrize("scale_down", [None, True, False])
 def test_a_deployment_is_promoted_with_its_intent_written_first(scale_down: bool | None) -> None:
     action = only(decide(world(desired(deployment_id="dep-asked", scale_down_previous=scale_down), OLD)))
-    assert action.call == Promote("dep-asked", scale_down)
+    assert action.change == Promote("dep-asked", scale_down)
     assert action.intent_first
     assert (action.entry.target, action.entry.known_deployments) == ("dep-asked", ("dep-old",))
 

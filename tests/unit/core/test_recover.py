@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Operation
-from chainenv.core.attempts import unsettled
-from chainenv.core.recover import lookups, recover, types_match
-from chainenv.core.world import Deployment, Environment
+from chainenv.core.changes.instance_types import types_match
+from chainenv.core.environment import Deployment, Environment
+from chainenv.core.journal import unsettled
+from chainenv.core.recover import lookups, recover
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
 from .helpers import LARGE, NOW, SMALL, Case, ago, answered, deployment, desired, entries, environment, opened, state, table, want, world
