@@ -12,6 +12,10 @@ CRD := crds/chains.baseten.co_chainenvironments.yaml
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
   if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done)
 
+# What needs neither a process nor a port; and the branch coverage that `make cover` asks for, per cent.
+PURE := tests/unit/core tests/unit/engine tests/property
+FLOOR := 95
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +29,15 @@ test: check ## Check everything, then run all tests
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
 	@$(BIN)/python -m chainenv_sandbox.gotools >/dev/null
 	$(BIN)/pytest -n 4  # most of the time each of them waits
+
+.PHONY: unit
+unit: $(STAMP) ## Run the pure tests, in seconds: the rules, tables and properties
+	$(BIN)/pytest -q $(PURE)
+
+.PHONY: cover
+cover: $(STAMP) ## Branch coverage of core, engine and api by the tests that need no cluster, with a floor
+	$(BIN)/coverage run -m pytest -q $(PURE) tests/unit/api tests/simulation/test_scenarios.py
+	$(BIN)/coverage report --fail-under=$(FLOOR)
 
 .PHONY: soak
 soak: $(STAMP) ## Let everything go wrong at random for MINUTES=5 (SEED=... repeats what was chosen)

@@ -28,7 +28,9 @@ reconcile_seconds = Histogram("chainenv_reconcile_seconds", "Duration of one run
 queue_length = Gauge("chainenv_queue_length", "Resources in the queue, waiting or being handled.", registry=REGISTRY)
 queue_late_seconds = Gauge("chainenv_queue_late_seconds", "How long the longest waiting due resource has been waiting.", registry=REGISTRY)
 resources = Gauge("chainenv_resources", "ChainEnvironments known.", registry=REGISTRY)
-relist_missed = Counter("chainenv_relist_missed", "Changes found by the periodic relist that the watch had not told of.", registry=REGISTRY)
+relist_missed = Counter(
+    "chainenv_relist_missed", "Changes found by the periodic relist that the watch had not reported.", registry=REGISTRY
+)
 leader = Gauge("chainenv_leader", "1 while this process acts.", registry=REGISTRY)
 resources_condition = Gauge(
     "chainenv_resources_condition",

@@ -95,7 +95,7 @@ class AutoscalingSettings(Part):
     max_replica: Annotated[int | None, Field(ge=1, le=1_000_000, description="Most replicas, 1 or more. Baseten's own default: 1.")] = None
     autoscaling_window: Annotated[
         int | None,
-        Field(ge=10, le=3600, description="Timeframe of traffic looked at for scaling, seconds (10-3600). Baseten's own default: 60."),
+        Field(ge=10, le=3600, description="Timeframe of traffic considered for scaling, seconds (10-3600). Baseten's own default: 60."),
     ] = None
     scale_down_delay: Annotated[
         int | None,
@@ -244,7 +244,7 @@ class ChainEnvironmentSpec(Part):
         Literal["Adopt", "Fail"] | None,
         Field(
             description="What to do when the environment already exists at first sight. Adopt (when omitted): compare and correct. "
-            "Fail: leave it alone and say so."
+            "Fail: leave it alone and report it."
         ),
     ] = None
     deletion_policy: Annotated[

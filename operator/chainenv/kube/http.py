@@ -44,7 +44,7 @@ async def serve_metrics(port: int, refresh: Callable[[], None]) -> web.AppRunner
 
 
 async def _serve(app: web.Application, port: int) -> web.AppRunner:
-    """On all addresses; a port picked by the system only on loopback, because there it can be told in one line."""
+    """On all addresses; a port picked by the system only on loopback, because there the log line is all that names it."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, None if port else "127.0.0.1", port).start()

@@ -84,7 +84,7 @@ class Measures:
 
 
 def _bad(conditions: Iterable[Labels]) -> set[Labels]:
-    """Those that somebody may have to look into."""
+    """Those that somebody may have to act on."""
     return {each for each in conditions if each[0] == "Stalled" or (each[0] in ("Ready", "Synced") and each[1] != "True")}
 
 
