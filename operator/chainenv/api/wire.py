@@ -57,7 +57,8 @@ class Progress:
         self.sent = True
 
 
-_PROGRESS: Final[ContextVar[Progress]] = ContextVar("progress")
+PROGRESS: Final[ContextVar[Progress]] = ContextVar("progress")
+"""Of the call that this task makes: `depart` is called when its first byte is about to be written."""
 
 
 class _Newest(deque[Any]):
@@ -77,7 +78,7 @@ class _Connector(aiohttp.TCPConnector):
 
     async def connect(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> Connection:
         """Raises HeldBackError, and what ended a sending where aiohttp would begin another one by itself."""
-        progress = _PROGRESS.get()
+        progress = PROGRESS.get()
         if progress.lost is not None:
             raise progress.lost
         progress.lost = aiohttp.ServerDisconnectedError()
@@ -143,7 +144,7 @@ async def exchange(
     connections: Connections, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, progress: Progress, max_bytes: int
 ) -> Answer:
     """Raises aiohttp.ClientError and OSError. A body longer than `max_bytes`, or in more than _MAX_PIECES chunks, is cut."""
-    _PROGRESS.set(progress)
+    PROGRESS.set(progress)
     try:
         response = await connections.request(method, url, headers, body)
     except aiohttp.ClientError as error:
