@@ -92,6 +92,11 @@ sbom: $(SUPPLY)/.installed ## Write dist/sbom.cdx.json: the operator's locked de
 audit: $(SUPPLY)/.installed ## Ask for known vulnerabilities in the operator's locked dependencies
 	$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/run.txt
 
+.PHONY: base
+base: ## Refuse a base image that the Dockerfile does not name by its digest (a release needs it)
+	@! grep -n '^FROM ' $(or $(DOCKERFILE),Dockerfile) | grep -Ev '@sha256:[0-9a-f]{64}( |$$)' || \
+	  { echo "name it by digest: docker buildx imagetools inspect python:3.13-slim, then FROM python:3.13-slim@sha256:..." >&2; exit 1; }
+
 .PHONY: docs
 docs: $(SITE)/.installed ## Build the site of docs/ into build/site/
 	$(BIN)/python docs/site_pages.py

@@ -80,8 +80,8 @@ class ChainletSettings(Part):
         str,
         Field(
             min_length=1,
-            max_length=256,
-            pattern=r"^[^\x00-\x1f\x7f]+$",
+            max_length=128,
+            pattern=r"^[ -~]+$",
             description="Name of the chainlet, as in the chain's code (for example HelloWorld).",
         ),
     ]
@@ -89,7 +89,8 @@ class ChainletSettings(Part):
         str | None,
         Field(
             min_length=1,
-            max_length=128,
+            max_length=64,
+            pattern=r"^[!-~]+$",
             description="Instance type to run on (for example 2x8 or A10Gx8x32). A change starts one new deployment for all that change. "
             "Omitted: not managed.",
         ),
