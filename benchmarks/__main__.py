@@ -1,12 +1,19 @@
-"""python -m benchmarks [storm|limit|shared|fleet|scrape]...: without names, all of them, one after the other."""
+"""python -m benchmarks [storm|limit|shared|fleet|scrape|large]...: without names, all of them, one after the other."""
 
 from __future__ import annotations
 
 import sys
 
-from . import fleet, limit, scrape, shared, storm
+from . import fleet, large, limit, scrape, shared, storm
 
-ALL = {"storm": storm.measure, "limit": limit.measure, "shared": shared.measure, "fleet": fleet.measure, "scrape": scrape.measure}
+ALL = {
+    "storm": storm.measure,
+    "limit": limit.measure,
+    "shared": shared.measure,
+    "fleet": fleet.measure,
+    "scrape": scrape.measure,
+    "large": large.measure,
+}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(ALL)
