@@ -49,7 +49,7 @@ simulate: $(STAMP) ## Play RUNS=1000 virtual days of faults from SEED=1 on: a fa
 	$(BIN)/python -m tests.simulation --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
 
 .PHONY: bench
-bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, shared, fleet, profile
+bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, shared, fleet, scrape, large, profile
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
 	$(BIN)/python -m benchmarks $(WHAT)
 
@@ -104,6 +104,11 @@ sbom: $(SUPPLY)/.installed ## Write dist/sbom.cdx.json: the operator's locked de
 .PHONY: audit
 audit: $(SUPPLY)/.installed ## Ask for known vulnerabilities in the operator's locked dependencies
 	$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/run.txt
+
+.PHONY: base
+base: ## Refuse a base image that the Dockerfile does not name by its digest (a release needs it)
+	@! grep -n '^FROM ' $(or $(DOCKERFILE),Dockerfile) | grep -Ev '@sha256:[0-9a-f]{64}( |$$)' || \
+	  { echo "name it by digest: docker buildx imagetools inspect python:3.13-slim, then FROM python:3.13-slim@sha256:..." >&2; exit 1; }
 
 .PHONY: docs
 docs: $(SITE)/.installed ## Build the site of docs/ into build/site/

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+import asyncio
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
 from . import __version__
 
@@ -59,3 +63,28 @@ chainlet_status = Gauge(
     ["resource_namespace", "resource", "chainlet", "status"],
     registry=REGISTRY,
 )
+
+KEPT_SECONDS = 3.0
+"""For so long whoever scrapes gets the same text: it can take a second to make, and scrapers are more than one."""
+
+
+class Exposition:
+    """The text of /metrics, made in a thread: the event loop goes on meanwhile. ``refresh`` sets gauges, in the loop, just before."""
+
+    def __init__(
+        self, refresh: Callable[[], None], registry: CollectorRegistry = REGISTRY, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._refresh = refresh
+        self._registry = registry
+        self._clock = clock
+        self._made: asyncio.Task[bytes] | None = None
+        self._at = 0.0
+
+    async def text(self) -> bytes:
+        """At most ``KEPT_SECONDS`` old; one is made at a time, for all who ask."""
+        made = self._made
+        if made is None or (made.done() and (self._clock() - self._at >= KEPT_SECONDS or made.exception() is not None)):
+            self._refresh()
+            made = self._made = asyncio.create_task(asyncio.to_thread(generate_latest, self._registry))
+            self._at = self._clock()
+        return await asyncio.shield(made)

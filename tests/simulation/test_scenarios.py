@@ -371,7 +371,7 @@ def test_endless_edits_make_no_call_each() -> None:
 
 
 def test_a_status_of_two_hundred_chainlets_stays_small() -> None:
-    names = [f"Chainlet{n:03}" + "x" * 120 for n in range(200)]
+    names = [f"Chainlet{n:03}" + "x" * 116 for n in range(200)]
     settings = {"minReplica": 1, "maxReplica": 8, "autoscalingWindow": 100, "scaleDownDelay": 7, "concurrencyTarget": 3}
     declared = spec(
         managementPolicy="Observe", chainletSettings=[{**types(**{n: "2x8"})[0], "autoscalingSettings": settings} for n in names]

@@ -46,18 +46,18 @@ SecretKey = Annotated[
 ChainletName = Annotated[
     str,
     Written(
-        r"[^\x00-\x1f\x7f]+",
-        "chainletName is the chainlet's name as in the chain's code (for example HelloWorld), in one line and not empty",
-        256,
+        r"[ -~]+",
+        "chainletName is the chainlet's name as in the chain's code (for example HelloWorld): ASCII, in one line and not empty",
+        128,
     ),
 ]
 InstanceTypeID = Annotated[
     str,
     Written(
-        r"[^\x00-\x20\x7f]+",
+        r"[!-~]+",
         "instanceTypeID is the id of an instance type (for example 2x8 or A10Gx8x32), without blanks, not its display name;"
         " omit it to leave the instance type as it is",
-        128,
+        64,
     ),
 ]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from ..metrics import REGISTRY
+from ..metrics import Exposition
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ async def serve_probes(port: int, *, live: Check, ready: Check) -> web.AppRunner
 
 async def serve_metrics(port: int, refresh: Callable[[], None]) -> web.AppRunner:
     """``refresh`` sets the gauges just before they are read."""
+    exposition = Exposition(refresh)
 
     async def metrics(_: web.Request) -> web.Response:
-        refresh()
-        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=await exposition.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
