@@ -128,6 +128,7 @@ def refusal(entry: JournalEntry, timing: Timing, *, just_now: bool = False, may_
     """What a refused call means for people. ``just_now``: by this run; a cause is looked for before it is called one.
     ``may_still_run``: an earlier try without an answer."""
     said = (entry.message or "").rstrip(".")
+    said = f"{entry.cause} ({said})" if entry.cause else said
     spoken = _SPOKEN.get(entry.operation, "")
     retry = f"next try {at(entry.finished_at or entry.started_at, retry_seconds(entry, timing))}"
     if entry.operation not in _SPOKEN:
@@ -141,9 +142,9 @@ def refusal(entry: JournalEntry, timing: Timing, *, just_now: bool = False, may_
             f"refused to {spoken}: {said}. An earlier try without an answer may still be running; observing whether it happened; {retry}"
         )
         return Finding(Severity.WAITING, Reason.SETTLING_INTENT, message)
-    if just_now and entry.operation == Operation.CREATE:
+    if just_now and entry.operation == Operation.CREATE and not entry.cause:
         return Finding(Severity.WAITING, Reason.CREATING, f"refused to {spoken}: {said}; reading the chain to find the cause")
-    if entry.operation in ROLLOUTS and entry.attempts == 1:
+    if entry.operation in ROLLOUTS and entry.attempts == 1 and not entry.cause:
         target = f" {entry.target}" if entry.target else ""
         message = f"refused to {spoken}{target}: {said}. It may be too new, or the environment busy; {retry}"
         return Finding(Severity.WAITING, Reason.CORRECTING, message)

@@ -169,6 +169,9 @@ class JournalEntry(Part):
     ] = None
     settled: Annotated[bool | None, Field(description="Whether a later read showed the wanted result.")] = None
     message: Annotated[str | None, Field(max_length=1024, description="What Baseten said when it refused.")] = None
+    cause: Annotated[
+        str | None, Field(max_length=1024, description="Why it was refused, in the words of the spec, as far as facts show it.")
+    ] = None
 
 
 class ChainEnvironmentStatus(Part):

@@ -28,6 +28,7 @@ from ..core.status import Told, told
 from ..core.world import CLEANUP, ROLLING, Environment, Settings, World
 from ..crd.types import JournalEntry
 from .context import of_last_call
+from .explain import explained
 from .journal import Journal
 from .observe import environment_of
 from .troubles import event_of
@@ -70,6 +71,9 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: Journal, 
             done.failed.append((action, error))
             if isinstance(error, CredentialsRefused):
                 break
+    done.refused = [await explained(baseten, world, action) for action in done.refused]
+    for action in done.refused:
+        done.journal = with_entry(done.journal, action.entry)
     return done
 
 
