@@ -90,10 +90,10 @@ def _rolling(call: Call, world: World) -> Iterator[str]:
     wanted, there = world.desired.promotion, world.environment.promotion if world.environment else {}
     surge, unavailable = _percent(SURGE, UNAVAILABLE, wanted, there), _percent(UNAVAILABLE, SURGE, wanted, there)
     rolling = wanted.get("rolling_deploy", there.get("rolling_deploy"))
-    if not rolling or surge is None or unavailable is None or bool(surge) != bool(unavailable):
+    if not rolling or surge is None or bool(surge) != bool(unavailable):
         return
     values = " and ".join(
-        f"{camel(path)} {value}" + ("" if path in wanted else " (as set on Baseten)")
+        f"{camel(path)} {shown(value)}" + ("" if path in wanted or value is None else " (as set on Baseten)")
         for path, value in ((SURGE, surge), (UNAVAILABLE, unavailable))
     )
     on = "rollingDeploy" if "rolling_deploy" in wanted else "rollingDeploy (as set on Baseten)"

@@ -113,6 +113,14 @@ ZEROES = {"max_surge_percent": 0, "max_unavailable_percent": 0}
         rolling({"rolling_deploy": True, "max_unavailable_percent": 5}, max_surge_percent=5),
         None,
     ),
+    Case(
+        "the other is nowhere",
+        "surge alone is zero",
+        rolling({}, rolling_deploy=True, max_surge_percent=0),
+        "promotionSettings: with rollingDeploy, exactly one of rollingDeployConfig.maxSurgePercent 0"
+        " and rollingDeployConfig.maxUnavailablePercent unset must be above 0: set both",
+    ),
+    Case("surge is nowhere", "Baseten has a default for it", rolling({}, rolling_deploy=True, max_unavailable_percent=0), None),
     Case("nothing rolls", "the rule is not asked", rolling(ZEROES, max_surge_percent=0), None),
     Case("not shown", "unknown is no cause", rolling({}, rolling_deploy=True), None),
 )
