@@ -68,6 +68,9 @@ class Shape:
     """Promotion settings that this server does not know: it drops them, and shows none."""
 
 
+INSTANCE_TYPES = ("1x2", "2x8", "4x16", "A10G:2x24x96", "H100:2")
+
+
 class RefusedError(Exception):
     def __init__(self, status: int, message: str, **more: Any) -> None:
         super().__init__(message)
@@ -261,6 +264,9 @@ class Baseten:
 
     def _get_chain(self, *_: Any) -> Json:
         return {"id": self.chain, "name": "chain", "created_at": self._time(0), "deployments_count": len(self.deployments)}
+
+    def _list_instance_types(self, *_: Any) -> Json:
+        return {"instance_types": [self._type(type_id) for type_id in INSTANCE_TYPES]}
 
     def _list_deployments(self, *_: Any) -> Json:
         return {"deployments": [self._deployment(d) for d in self.deployments.values() if not self._fresh(d.created)]}

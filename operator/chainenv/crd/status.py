@@ -178,6 +178,10 @@ class JournalEntry(Part):
     settled: Annotated[bool | None, Field(description="Whether a later read showed the wanted result.")] = None
     message: Annotated[str | None, Field(max_length=1024, description="Baseten's message when it refused.")] = None
 
+    cause: Annotated[
+        str | None, Field(max_length=1024, description="Why it was refused, in the words of the spec, as far as facts show it.")
+    ] = None
+
     @property
     def slot(self) -> str:
         """The journal has one entry for each slot: an operation's, or a deactivated deployment's."""
