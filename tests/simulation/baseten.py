@@ -336,7 +336,8 @@ class Baseten:
         if not self.shape.old:
             candidate = environment.candidate
             shown["candidate_deployment"] = self._deployment(candidate) if candidate else None
-            shown["in_progress_promotion"] = self._progress(environment)
+            if self.shape.tells:
+                shown["in_progress_promotion"] = self._progress(environment)
         return shown
 
     @staticmethod

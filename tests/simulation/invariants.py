@@ -59,6 +59,8 @@ class Invariants:
         self.held: set[str] = set()
         self.begun: dict[str, float] = {}
         self.rollouts: list[tuple[Sent, str, int]] = []
+        self.acts: Callable[[str], bool] = lambda _: True
+        """Whether a process is the one that may act."""
         self.neighbours: set[str] = set()
         self.failing_since: dict[str, float] = {}
         self.restricted_until: dict[str, float] = {}
@@ -125,6 +127,8 @@ class Invariants:
         if not write:
             return
         self.writes.append(sent)
+        if not self.acts(sent.process):
+            self.broken("only the leader acts", f"#{sent.number} {sent.endpoint} is sent by {sent.process}, which has lost the lead")
         self._managed(sent, now, name)
         if sent.endpoint not in ROLLOUTS:
             return

@@ -57,6 +57,8 @@ class Shape:
     """From serving to having all of the traffic."""
     audit: str = "refused"
     """What the audit log answers: refused, absent, broken, empty, garbage, true, or late (two minutes after the change)."""
+    tells: bool = True
+    """Whether it says how a promotion goes; an old one never does."""
     hides: tuple[str, ...] = ()
     """Promotion settings that this server does not know: it drops them, and shows none."""
 

@@ -57,6 +57,7 @@ class Simulation:
         self.good = GOOD
         self._shown: dict[str, str] = {}
         self.processes: list[Process] = []
+        self.invariants.acts = lambda name: any(p.leading for p in self.processes if p.name == name)
         self._rng = rng
         self.over = loop.create_future()
 

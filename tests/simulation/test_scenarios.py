@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .runner import NAME, Simulation
-from .scenario import HOUR, SHAPES, START, crash, edit, run, spec, stranger, trouble, types
+from .scenario import HOUR, SHAPES, START, call, crash, edit, run, spec, stranger, trouble, types
 from .story import Step
 
 # -- a second deployment ---------------------------------------------------------------------------------------------
@@ -103,9 +103,11 @@ def test_a_stale_read_starts_no_other_rollout(seconds: float) -> None:
     assert len(done.invariants.rollouts) == 1  # sent: what comes of another one is the server's affair
 
 
-def test_a_resource_that_is_made_again_inherits_nothing() -> None:
-    steps = [Step(START, "delete", {"again_after": 5, "abandon": False})]
+@pytest.mark.parametrize("after", [5, 0.0001])
+def test_a_resource_that_is_made_again_inherits_nothing(after: float) -> None:
+    steps = [Step(START, "delete", {"again_after": after, "abandon": False})]
     done = run(spec(deploymentID="d1"), *steps)
+    assert len(done.rollouts("promote")) == 2, "another object, another wish"
     assert done.conditions["Synced"]["status"] == "True"
 
 
@@ -126,10 +128,22 @@ def test_a_promotion_that_somebody_halts_is_waited_for_and_not_repeated(does: st
 
 @pytest.mark.parametrize("ramp", [0.0, 900.0])
 @pytest.mark.parametrize("kind", ["", "lost_answer", "gateway"])
-def test_a_promotion_that_waits_behind_a_strangers_is_not_taken_for_done(kind: str, ramp: float) -> None:
+@pytest.mark.parametrize("build", [30.0, 600.0])
+def test_a_promotion_that_waits_behind_a_strangers_is_not_taken_for_done(kind: str, ramp: float, build: float) -> None:
     """The server takes a second promotion, and begins it when the first is over: the stranger's success is not ours."""
     steps = [stranger(START, "push"), edit(START + 1, "deploymentID", "d1"), *([trouble(START, kind, 60, "promote")] if kind else [])]
-    done = run(spec(), *steps, shape={"queues": True, "old": True, "ramp_seconds": ramp})
+    early: list[float] = []
+
+    def sample(done: Simulation) -> None:
+        environment = done.baseten.environments["staging"]
+        ours = {d for s in done.rollouts() if s.answered for d in s.started}
+        under_way = {d.id for d in (*environment.queue, environment.candidate) if d is not None}
+        if done.conditions["Synced"]["status"] == "True" and ours & under_way:
+            early.append(done.loop.now)
+
+    samples = [] if ramp else [call(START + 10 * n, sample) for n in range(1, 300)]  # an old server does not show the traffic
+    done = run(spec(), *steps, *samples, shape={"queues": True, "old": True, "ramp_seconds": ramp, "build_seconds": build})
+    assert early == []
     assert len(done.rollouts("promote")) == 1
     assert "d1" in done.baseten.environments["staging"].promoted
     assert done.conditions["Synced"]["status"] == "True"
@@ -187,7 +201,7 @@ def test_deleted_with_a_key_of_another_workspace_it_waits_for_a_better_one() -> 
     assert current.status == "INACTIVE"
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, {"tells": False}])
 def test_a_candidate_that_somebody_deactivates_has_failed(shape: dict[str, Any]) -> None:
     steps = [edit(START, "deploymentID", "d1"), stranger(START + 20, "deactivate_candidate"), edit(START + 600, "deploymentID", "d2")]
     done = run(spec(), *steps, shape={"build_seconds": 180.0, **shape})

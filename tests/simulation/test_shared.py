@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .runner import NAME, Simulation
-from .scenario import HOUR, START, edit, restrict, run, spec, stranger, trouble
+from .scenario import HOUR, START, call, edit, restrict, run, spec, stranger, trouble, types
 from .story import Step
 
 # -- one resource harms the others -----------------------------------------------------------------------------------
@@ -73,3 +73,16 @@ def test_a_leader_cut_off_from_its_lease_acts_no_more_and_the_next_one_repeats_n
     assert ["op-2"] in acting
     assert len(done.rollouts("promote")) == 1
     assert done.conditions["Synced"]["status"] == "True"
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_two_that_act_at_once_promote_once(seed: int) -> None:
+    """Two replicas without a Lease, by mistake: who comes second meets the intent of the first in the object."""
+    steps = [
+        call(START - 60, lambda s: s.start(0.0)),
+        edit(START, "deploymentID", "d1"),
+        edit(START + HOUR, "chainlet", *types(Llm="2x8"), "Llm"),
+    ]
+    done = run(spec(), *steps, seed=seed)
+    assert len(done.processes) == 2
+    assert len(done.rollouts("promote")) == len(done.rollouts("update_instance_types")) == 1
