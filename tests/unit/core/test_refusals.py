@@ -33,7 +33,9 @@ def scaled(name: str = "LLM", /, **autoscaling: int) -> DesiredChainlet:
 def scaling(there: Environment | None, *chainlets: DesiredChainlet) -> tuple[Any, World]:
     """The call that asks for all of it, and the world it is made in."""
     if there is None:
-        return CreateEnvironment("environment staging of chain abcd1234", {}, tuple((c.name, None, c.autoscaling) for c in chainlets)), world(desired(*chainlets), None)
+        return CreateEnvironment(
+            "environment staging of chain abcd1234", {}, tuple((c.name, None, c.autoscaling) for c in chainlets)
+        ), world(desired(*chainlets), None)
     return UpdateAutoscaling({c.name: c.autoscaling for c in chainlets}, ()), world(desired(*chainlets), there)
 
 
@@ -167,7 +169,8 @@ def test_without_the_list_of_instance_types_no_cause_is_made_up() -> None:
     assert cause(UpdateInstanceTypes({"LLM": "9x9"}, ()), world(desired(), environment()), {}) is None
 
 
-CREATE = CreateEnvironment("environment staging of chain abcd1234", 
+CREATE = CreateEnvironment(
+    "environment staging of chain abcd1234",
     {"ramp_up_duration_seconds": 5, "rolling_deploy_config.max_surge_percent": 50},
     (("LLM", "H100", {"max_replica": 50}), ("Rand-Int", "1x2", {"max_replica": 60})),
 )
@@ -191,7 +194,9 @@ def test_fields_that_an_answer_names(case: Case) -> None:
 
 @given(st.text(max_size=300), st.lists(st.text(min_size=1, max_size=300), max_size=5), st.lists(st.text(max_size=300), max_size=30))
 def test_whatever_they_are_called_it_is_bounded(answer: str, chainlets: list[str], types: list[str]) -> None:
-    call = CreateEnvironment("environment staging of chain abcd1234", {}, tuple((name, "no-such", {"max_replica": 5, "min_replica": 7}) for name in chainlets))
+    call = CreateEnvironment(
+        "environment staging of chain abcd1234", {}, tuple((name, "no-such", {"max_replica": 5, "min_replica": 7}) for name in chainlets)
+    )
     around = world(desired(*(scaled(name, min_replica=7) for name in chainlets)), None)
     for told in (cause(call, around, dict.fromkeys(types, "")), fields_named(call, answer + " max_replica")):
         assert told is None or 0 < len(told) <= LONGEST
