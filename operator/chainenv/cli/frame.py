@@ -23,6 +23,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "See what is there": {
         "status": "Show environments as a tree: conditions, deployments, replicas, history, cost.",
         "history": "List what served in an environment.",
+        "logs": "Print the logs of an environment's chainlets.",
+        "deployments": "List every deployment of a chain, and what nobody uses.",
     },
     "Change what serves": {
         "promote": "Promote a deployment into an environment.",
@@ -35,6 +37,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "wait": "Wait until an environment is Synced and Ready.",
         "pause": "Let the operator leave an environment alone.",
         "resume": "End a pause.",
+    },
+    "Bring into Git": {
+        "export": "Write manifests of the environments a chain has on Baseten.",
     },
     "Run the operator": {
         "run": "Run the operator until SIGTERM.",
