@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chainenv.core.actions import CreateEnvironment, Finding, Severity, UpdateInstanceTypes
+from chainenv.core.changes import CreateEnvironment, UpdateInstanceTypes
+from chainenv.core.environment import Environment, PromotionProgress
+from chainenv.core.findings import Finding, Severity
 from chainenv.core.reasons import Reason
 from chainenv.core.status import Report, project, to_json
-from chainenv.core.world import Environment, PromotionProgress
 from chainenv.crd.types import ChainEnvironmentStatus
 
 from ..unit.core.helpers import deployment, environment, report, running, state

@@ -10,10 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chainenv.api import models as m
+from chainenv.core.desired import desired_of
+from chainenv.core.environment import Environment
 from chainenv.core.manifests import NotDeclarableError, Origin, manifest_of
 from chainenv.core.plan import plan
 from chainenv.core.recover import recover
-from chainenv.core.world import Environment, World, desired_of
+from chainenv.core.world import World
 from chainenv.crd.types import ChainEnvironmentSpec, SecretKeyRef
 from chainenv.engine.observe import environment_of
 

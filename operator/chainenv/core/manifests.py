@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..crd.types import API_VERSION, ENVIRONMENT_NAME_PATTERN, KIND, ChainEnvironmentSpec, SecretKeyRef, kubernetes_name
-from .world import ROLLING, ChainletState, Environment, Settings
+from .environment import ChainletState, Environment
+from .values import ROLLING, Settings
 
 Json = dict[str, Any]
 Step = str | int

@@ -32,7 +32,7 @@ class SimulatorError(Exception):
 class Simulator:
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self._http = httpx.Client(base_url=f"{base_url}/_control", timeout=60.0, trust_env=False)
+        self._http = httpx.Client(base_url=f"{base_url}/_control", timeout=180.0, trust_env=False)
 
     def __enter__(self) -> Simulator:
         return self
@@ -103,7 +103,7 @@ class Simulator:
         self,
         count: int = 1,
         *,
-        timeout: float = 10.0,
+        timeout: float = 120.0,
         since: int = 0,
         method: Method | None = None,
         endpoint: str | None = None,
@@ -342,7 +342,7 @@ class Simulator:
         match = {"method": method, "path": path, "key": key, "times": times, "skip": skip}
         self._post_match("/holds", {"name": name, "point": point, "if_gone": if_gone}, match)
 
-    def wait_held(self, name: str, *, count: int = 1, gone: int = 0, timeout: float = 10.0) -> JsonObject:
+    def wait_held(self, name: str, *, count: int = 1, gone: int = 0, timeout: float = 120.0) -> JsonObject:
         """Waits until so many calls have been caught, and the clients of so many have gone. Raises SimulatorError."""
         result: JsonObject = self._call("GET", f"/holds/{name}/wait", query={"count": count, "gone": gone, "timeout": timeout})
         return result

@@ -25,7 +25,7 @@ FAST: Mapping[str, str] = {
 }
 """Waits that a person would not sit through are cut short; nothing else differs from production."""
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = 90.0
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -63,7 +63,8 @@ def _arguments(method: Any) -> list[Any]:
         "promote": PROMOTION,
     }
     named = list(inspect.signature(method).parameters)
-    return [bodies.get(method.__name__, requests.Body()) if name == "body" else "x" for name in named]
+    given = {"body": bodies.get(method.__name__, requests.Body()), "query": None}
+    return [given.get(name, "x") for name in named]
 
 
 async def test_every_method_asks_and_names_its_endpoint(server: Any, gated: Baseten, gate: Gate) -> None:
