@@ -251,3 +251,8 @@ def _value(name: str, key: str, data: Mapping[str, Any]) -> ApiKey | Problem:
     except (binascii.Error, UnicodeDecodeError, ValueError, TypeError):
         hint = "give the key alone, in printable ASCII without spaces"
         return Problem(Reason.INVALID_API_KEY, f"Secret {name}, key {key}: not a usable API key; {hint}")
+
+
+def key_in(namespace: str, name: str, key: str, secret: Mapping[str, Any]) -> ApiKey | Problem:
+    """The API key that a Secret holds under one of its keys, by the rules that the operator reads Secrets by."""
+    return _type_problem(namespace, name, secret) or _value(name, key, secret.get("data") or {})
