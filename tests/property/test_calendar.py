@@ -70,7 +70,7 @@ def around(truth: Sequence[object]) -> list[int]:
     return sorted(n for n in near if 0 <= n < len(truth))
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(of(lambda random: random))
 def test_windows_are_open_when_every_minute_says_so(random: Random) -> None:
     zone, day = random.choice(CHANGES)
@@ -80,7 +80,7 @@ def test_windows_are_open_when_every_minute_says_so(random: Random) -> None:
     assert [is_open(windows, walk[n][0]) for n in around(truth)] == [truth[n] for n in around(truth)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(of(lambda random: random))
 def test_the_next_opening_is_the_first_minute_at_which_one_is_open(random: Random) -> None:
     zone, day = random.choice(CHANGES)
@@ -107,7 +107,7 @@ def some_schedules(random: Random, day: str, near: str) -> list[tuple[Scheduled,
     return out
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(of(lambda random: random))
 def test_the_last_active_schedule_wins_and_edges_are_where_that_changes(random: Random) -> None:
     zone, day = random.choice(CHANGES)
