@@ -29,11 +29,11 @@ class HistoryEntry(Part):
     cause: Annotated[
         str,
         Field(
-            description="Why it came to serve. Created: it was the first to be observed. InstanceTypes, Promotion: this resource asked "
-            "for it. External: somebody else did."
+            description="Why it came to serve. Created: the first one of an environment that this resource created. InstanceTypes, "
+            "Promotion: this resource asked for it. External: somebody else did."
         ),
     ]
-    source: Annotated[str | None, Field(description="The deployment that was promoted, where the one that serves is a copy of it.")] = None
+    source: Annotated[str | None, Field(description="The deployment that was asked for; the one that serves may be a copy of it.")] = None
     since: Annotated[datetime, Field(description="When it was first observed to serve.")]
     until: Annotated[datetime | None, Field(description="When another one was first observed in its place; absent while it serves.")] = None
     by: Annotated[str | None, Field(max_length=1024, description="Who did it, as far as Baseten's audit log may be read and shown.")] = None
