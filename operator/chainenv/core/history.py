@@ -52,15 +52,19 @@ class Observed:
 
 
 def fold(history: History, seen: Observed) -> History:
-    """The history after one more observation; the same one again changes nothing. A history that was lost starts anew."""
+    """The history after one more observation; the same one again changes nothing. A history that was lost starts anew.
+
+    Times are whole seconds, as in all of Kubernetes.
+    """
+    now = seen.now.replace(microsecond=0)
     newest = history[0] if history else None
     if newest and newest.until is None:
         if newest.deployment_id == seen.current:
             return (_explained(newest, seen), *history[1:])
-        history = (newest.model_copy(update={"until": max(seen.now, newest.since)}), *history[1:])
+        history = (newest.model_copy(update={"until": max(now, newest.since)}), *history[1:])
     if seen.current is None or not seen.serves:
         return history
-    since = max(seen.now, history[0].until or seen.now) if history else seen.now
+    since = max(now, history[0].until or now) if history else now
     cause = Cause.CREATED if seen.created and not history else Cause.EXTERNAL
     entry = HistoryEntry(deployment_id=seen.current, cause=cause.value, since=since)
     return (_explained(entry, seen), *history)[:MOST_ENTRIES]
