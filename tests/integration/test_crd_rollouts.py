@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+
+from chainenv.crd.types import ChainEnvironmentStatus
+from chainenv_sandbox.controlplane.kubectl import KubectlError
 
 from .harness.applying import Kubectl
 from .harness.cluster import Json
@@ -205,3 +209,47 @@ def test_an_edit_of_a_large_resource_is_checked_as_well(kubectl: Kubectl) -> Non
     edit[0]["value"] = 2
     kubectl.edit("staging", edit)
     assert kubectl.cluster.resource(kubectl.namespace, "staging")["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize("how", [(), ("--server-side",)], ids=["merged by kubectl", "merged by the API server"])
+def test_the_order_of_schedules_is_the_order_they_are_written_in(kubectl: Kubectl, how: tuple[str, ...]) -> None:
+    """Of several that are active the last in the list wins."""
+    for order in ("ab", "ba", "cab", "bca"):
+        manifest = resource(**scheduled(SETTINGS, *(schedule(name, minReplica=2) for name in order)))
+        kubectl("apply", *how, "-f", "-", input=json.dumps(manifest))
+        spec = kubectl.cluster.resource(kubectl.namespace, "staging")["spec"]
+        assert [each["name"] for each in spec["autoscalingSchedules"]] == list(order)
+
+
+STATUS: Json = {
+    "observedGeneration": 1,
+    "promotion": {"state": "RAMPING_UP", "trafficPercent": 40, "message": "no capacity"},
+    "rollout": {"waitsFor": "Window", "plan": "9f3c1a2b", "message": "waits", "nextWindow": "2026-12-01T08:00:00Z"},
+    "history": [
+        {"deploymentID": "b", "cause": "Promotion", "source": "a", "since": "2026-11-24T08:00:00Z", "by": "API key abcd"},
+        {"deploymentID": "a", "cause": "Created", "since": "2026-11-23T08:00:00Z", "until": "2026-11-24T08:00:00Z"},
+    ],
+    "cost": {"currency": "USD", "perHour": "12.40", "minPerHour": "3.10", "maxPerHour": "31.00"},
+    "schedule": {"active": "office-hours", "nextChange": "2026-11-24T18:00:00Z"},
+    "endpoints": {"run": "https://example.com/run_remote", "async": "https://example.com/async_run_remote"},
+}
+
+
+def test_the_status_is_kept_as_it_is_written_and_read(kubectl: Kubectl) -> None:
+    kubectl.apply(resource())
+    kubectl("patch", "chenv", "staging", "--subresource=status", "--type=merge", "-p", json.dumps({"status": STATUS}))
+    found = kubectl.cluster.resource(kubectl.namespace, "staging")["status"]
+    assert found == STATUS
+    read = ChainEnvironmentStatus.model_validate(found)
+    assert read.model_dump(mode="json", by_alias=True, exclude_unset=True) == STATUS
+    header, row = kubectl("get", "chenv", "-o", "wide").splitlines()
+    assert row[header.index("COST") :].split()[0] == "12.40"
+
+
+def test_a_history_of_more_than_ten_is_refused(kubectl: Kubectl) -> None:
+    kubectl.apply(resource())
+    entry = STATUS["history"][1]
+    merge = ("patch", "chenv", "staging", "--subresource=status", "--type=merge", "-p")
+    kubectl(*merge, json.dumps({"status": {"history": [entry] * 10}}))
+    with pytest.raises(KubectlError, match="must have at most 10 items"):
+        kubectl(*merge, json.dumps({"status": {"history": [entry] * 11}}))

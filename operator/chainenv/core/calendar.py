@@ -53,17 +53,14 @@ class Hours:
         return (begins, over) if begins < over else None
 
     def holds(self, now: datetime) -> bool:
-        return any(begins <= now < over for begins, over in self._around(now, before=2, after=1))
+        return any(begins <= now < over for begins, over in self.intervals(now, days=0))
 
-    def edges(self, now: datetime, days: int) -> Iterator[datetime]:
-        """Begins and ends after ``now``, of the next so many days; in no order."""
-        last = now + days * DAY
-        return (edge for interval in self._around(now, before=2, after=days + 1) for edge in interval if now < edge <= last)
-
-    def _around(self, now: datetime, *, before: int, after: int) -> Iterator[tuple[datetime, datetime]]:
+    def intervals(self, now: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:
+        """When it begins and is over: what holds now, and whatever begins in the next so many days."""
         today = now.astimezone(self.zone).date()
-        days = (today + offset * DAY for offset in range(-before, after + 1))
-        return (interval for interval in map(self.on, days) if interval is not None)
+        for offset in range(-2, days + 2):
+            if (interval := self.on(today + offset * DAY)) is not None:
+                yield interval
 
 
 def moment(day: date, at: time, zone: ZoneInfo) -> datetime:
@@ -139,8 +136,7 @@ def next_opening(windows: Sequence[Hours], now: datetime) -> datetime | None:
     """The first moment from now on at which a window is open; None when the clocks skip all of two weeks."""
     if is_open(windows, now):
         return now
-    edges = (edge for window in windows for edge in window.edges(now, days=16) if window.holds(edge))
-    return min(edges, default=None)
+    return min((begins for window in windows for begins, _ in window.intervals(now, days=15) if begins > now), default=None)
 
 
 # -- schedules -----------------------------------------------------------------------------------------------------
@@ -185,13 +181,19 @@ def next_edges(schedules: Sequence[Scheduled], now: datetime, count: int = 5, *,
 
     Edges of a schedule that is hidden by a later one, or that touches it, change nothing and are left out.
     """
+    last = now + days * DAY
+    spans = [(each.name, tuple(each.hours.intervals(now, days))) for each in schedules]
+    edges = {edge for _, intervals in spans for interval in intervals for edge in interval if now < edge <= last}
+
+    def name_at(at: datetime) -> str | None:
+        return next((name for name, intervals in reversed(spans) if any(begins <= at < over for begins, over in intervals)), None)
+
     found: list[Edge] = []
-    current = _name(active(schedules, now))
-    for at in sorted({edge for each in schedules for edge in each.hours.edges(now, days)}):
+    current = name_at(now)
+    for at in sorted(edges):
         if len(found) == count:
             break
-        name = _name(active(schedules, at))
-        if name != current:
+        if (name := name_at(at)) != current:
             found.append(Edge(at, name))
             current = name
     return tuple(found)
@@ -203,7 +205,3 @@ def next_change(schedules: Sequence[Scheduled], now: datetime) -> datetime | Non
         if edges := next_edges(schedules, now, 1, days=days):
             return edges[0].at
     return None
-
-
-def _name(schedule: Scheduled | None) -> str | None:
-    return schedule.name if schedule else None

@@ -46,7 +46,10 @@ class PromoteFrom(Part):
 
 
 class Window(Part):
-    """A time in which a rollout may begin; past midnight when end is not later than start."""
+    """A time in which a rollout may begin; past midnight when end is not later than start.
+
+    An edge in an hour that the clocks skip happens right after it; in an hour that they repeat, the first time.
+    """
 
     weekdays: Weekdays | None = None
     start: Annotated[TimeOfDay, Field(description='First moment, HH:MM, for example "09:00".')]

@@ -31,7 +31,10 @@ class ScheduledChainlet(Part):
 
 
 class Schedule(Part):
-    """Autoscaling settings for a time of the week; past midnight when end is not later than start."""
+    """Autoscaling settings for a time of the week; past midnight when end is not later than start.
+
+    An edge in an hour that the clocks skip happens right after it; in an hour that they repeat, the first time.
+    """
 
     name: Annotated[
         str,
