@@ -36,7 +36,7 @@ simulate: $(STAMP) ## Play RUNS=1000 virtual days of faults from SEED=1 on: a fa
 	$(BIN)/python -m tests.simulation --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
 
 .PHONY: bench
-bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, shared, fleet
+bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, shared, fleet, profile
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
 	$(BIN)/python -m benchmarks $(WHAT)
 

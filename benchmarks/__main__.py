@@ -1,15 +1,15 @@
-"""python -m benchmarks [storm|limit|shared|fleet]...: without names, all of them, one after the other."""
+"""python -m benchmarks [storm|limit|shared|fleet|profile]...: without names, all but the profile, one after the other."""
 
 from __future__ import annotations
 
 import sys
 
-from . import fleet, limit, shared, storm
+from . import fleet, limit, profile, shared, storm
 
-ALL = {"storm": storm.measure, "limit": limit.measure, "shared": shared.measure, "fleet": fleet.measure}
+ALL = {"storm": storm.measure, "limit": limit.measure, "shared": shared.measure, "fleet": fleet.measure, "profile": profile.measure}
 
 if __name__ == "__main__":
-    chosen = sys.argv[1:] or list(ALL)
+    chosen = sys.argv[1:] or [name for name in ALL if name != "profile"]
     if unknown := [name for name in chosen if name not in ALL]:
         sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(ALL)}")
     for name in chosen:

@@ -9,11 +9,11 @@ import sys
 import tempfile
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import httpx
@@ -29,12 +29,17 @@ ROOT = Path(__file__).parents[1]
 NAMESPACE = "bench"
 KEY = "benchmark-key"
 RESOURCES = f"/apis/chains.baseten.co/v1alpha1/namespaces/{NAMESPACE}/chainenvironments"
+EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
 PER_CHAIN = 100
 CHAINLETS = ("Embed", "Rank")
 AUTOSCALING = {"minReplica": 1, "maxReplica": 3}
 AT_ONCE = {f"{step}_seconds": 0 for step in ("build", "deploy", "load", "promotion", "autoscaling", "deactivate")}
 """Deployments serve as soon as they are made: what is measured is the operator, not waiting."""
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+LOAD_SECONDS = 0.5
+"""From a creation to ACTIVE where deployments pass through two visible states."""
+QUIET_SECONDS = 2.0
+SETTLED_SECONDS = 5
 IN_FLIGHT = 64
 PATIENCE_SECONDS = 900.0
 
@@ -52,7 +57,10 @@ class Sample:
 class Operator:
     """The command as a user types it."""
 
-    def __init__(self, plane: ControlPlane, simulator: Simulator, directory: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, plane: ControlPlane, simulator: Simulator, directory: Path, settings: Mapping[str, str], program: Sequence[str | Path] = ()
+    ) -> None:
+        """``program``: what runs in place of the command, with the same settings."""
         (self._port,) = free_ports(1)
         chosen = {
             "KUBECONFIG": str(plane.kubeconfig),
@@ -65,9 +73,12 @@ class Operator:
             **settings,
         }
         self._http = httpx.Client(base_url=f"http://{LOOPBACK}:{self._port}", timeout=60, trust_env=False)
-        command: list[str | Path] = [Path(sys.executable).parent / "chainenv", "run"]
+        command = program or [Path(sys.executable).parent / "chainenv", "run"]
         self.started = time.time()
         self._child = Child("the operator", command, log=directory / "operator.log", env={**neutral_environment(), **chosen})
+
+    def signal(self, number: int) -> None:
+        self._child.signal(number)
 
     def stop(self) -> None:
         self._child.stop(60)
@@ -106,6 +117,22 @@ def _values(text: str, name: str, labels: Mapping[str, str]) -> Iterator[float]:
             yield float(found[2])
 
 
+class Counts(NamedTuple):
+    """``writes``: all of chainenvironments but their creation. ``events``: those created, and those counted once more."""
+
+    calls: float
+    writes: float
+    events: float
+
+    def since(self, before: Counts) -> Counts:
+        return Counts(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+_WRITES = ("PUT", "PATCH", "APPLY")
+_READY = b'"status":"True","type":"Ready"'
+_NAME = re.compile(rb'"name":"([a-z]+-[0-9]{5})"')
+
+
 class World:
     def __init__(self, plane: ControlPlane, simulator: Simulator, directory: Path) -> None:
         self.plane = plane
@@ -113,8 +140,8 @@ class World:
         self._directory = directory
 
     @contextmanager
-    def operator(self, **settings: str) -> Iterator[Operator]:
-        operator = Operator(self.plane, self.simulator, self._directory, settings)
+    def operator(self, *, program: Sequence[str | Path] = (), **settings: str) -> Iterator[Operator]:
+        operator = Operator(self.plane, self.simulator, self._directory, settings, program)
         try:
             operator.wait("it has listed the resources", lambda: operator.metric("process_start_time_seconds") > 0)
             yield operator
@@ -134,6 +161,37 @@ class World:
         connector = aiohttp.TCPConnector(limit=connections, ssl=verify)
         async with aiohttp.ClientSession(self.plane.url, headers=token, connector=connector, raise_for_status=True) as api:
             yield api
+
+    async def seconds_until_ready(self, resources: list[Json]) -> float:
+        """Applies them; from the first on, until the API server tells that the last is Ready."""
+        begun = time.perf_counter()
+        await asyncio.gather(self.create(resources), self._ready({each["metadata"]["name"] for each in resources}))
+        return time.perf_counter() - begun
+
+    async def _ready(self, names: set[str]) -> None:
+        """Without decoding anything: this shares two cores with what is measured."""
+        async with asyncio.timeout(PATIENCE_SECONDS), self.api() as api, aclosing(watching(api)) as lines:
+            async for line in lines:
+                name = _NAME.search(line) if _READY in line else None
+                names.discard(name[1].decode() if name else "")
+                if not names:
+                    return
+
+    def whole(self) -> Counts:
+        """Once nothing has been called or written for QUIET_SECONDS."""
+        before, since = self.counts(), time.monotonic()
+        while time.monotonic() - since < QUIET_SECONDS:
+            time.sleep(QUIET_SECONDS / 4)
+            now = self.counts()
+            if now != before:
+                before, since = now, time.monotonic()
+        return before
+
+    def counts(self) -> Counts:
+        text = self.plane.kubectl("get", "--raw", "/metrics", check=True).stdout
+        writes = {verb: sum(_values(text, "apiserver_request_total", {"verb": verb, "resource": "chainenvironments"})) for verb in _WRITES}
+        events = sum(sum(_values(text, "apiserver_request_total", {"verb": verb, "resource": "events"})) for verb in ("POST", *_WRITES))
+        return Counts(len(self.simulator.journal()), sum(writes.values()), events)
 
     async def create(self, resources: Iterable[Json]) -> None:
         async with self.api() as api:
@@ -156,6 +214,17 @@ class World:
         return sum(_values(text, "apiserver_request_total", {"verb": verb, "resource": resource}))
 
 
+async def watching(api: aiohttp.ClientSession) -> AsyncGenerator[bytes]:
+    """What there is, and then what happens: a line each. Again from the beginning when the API server ends it."""
+    while True:
+        forever = aiohttp.ClientTimeout(None)
+        async with api.get(RESOURCES, params={"watch": "1"}, timeout=forever, read_bufsize=2**22, raise_for_status=False) as watch:
+            if watch.status == 200:
+                async for line in watch.content:
+                    yield line
+        await asyncio.sleep(0.1)
+
+
 @contextmanager
 def world(**options: Any) -> Iterator[World]:
     with (
@@ -165,7 +234,17 @@ def world(**options: Any) -> Iterator[World]:
     ):
         apply_crds(plane.kubectl_program, (ROOT / "crds").glob("*.yaml"), plane.kubeconfig)
         plane.kubectl("create", "namespace", NAMESPACE, check=True)
+        _settle(plane)
         yield World(plane, simulator, Path(directory))
+
+
+def _settle(plane: ControlPlane) -> None:
+    """The API server makes the storage of a new kind again, seconds after it was declared, and ends all watches then."""
+    lasted = 0.0
+    while lasted < SETTLED_SECONDS:
+        begun = time.monotonic()
+        plane.kubectl("get", "--raw", f"{RESOURCES}?watch=1&timeoutSeconds={SETTLED_SECONDS}")
+        lasted = time.monotonic() - begun
 
 
 def manifest(number: int, *, prefix: str) -> Json:

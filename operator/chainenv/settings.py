@@ -242,7 +242,7 @@ class Settings(BaseSettings):
 
     @property
     def stale_seconds(self) -> float:
-        """After how many seconds without an observation Ready becomes Unknown (DESIGN section 3: ten minutes)."""
+        """After how many seconds without an observation Ready becomes Unknown: ten minutes, or two polls where that is longer."""
         return max(600.0, 2 * self.poll_seconds)
 
 

@@ -41,8 +41,9 @@ def test_every_read_of_the_sdk(simulator: Simulator, promoting: bool) -> None:
         assert api.get_instance_type_prices().instance_types
         assert api.get_environment_groups_env_name(env_name="production").name == "production"
         api.post_chains_deployments_deactivate(chain_id=CHAIN, chain_deployment_id=current["id"])
-        (entry,) = api.get_chains_audit_logs(chain_id=CHAIN).items
-        assert entry.event_type == "CHAIN_DEPLOYMENT_DEACTIVATED"
+        entries = api.get_chains_audit_logs(chain_id=CHAIN).items
+        pushed = ["CHAIN_DEPLOYMENT_PROMOTED", "CHAIN_DEPLOYED"] if promoting else []
+        assert [one.event_type for one in entries] == ["CHAIN_DEPLOYMENT_DEACTIVATED", *pushed]
 
 
 @pytest.mark.parametrize("promoting", [False, True])
@@ -59,14 +60,13 @@ def test_every_other_call_of_the_sdk(simulator: Simulator, promoting: bool) -> N
         {"updates": [{"chainlet_name": name, "instance_type_id": "4x16"}]}
     )
     span = {"start_date": "2026-11-01T00:00:00Z", "end_date": "2026-11-02T00:00:00Z"}
-    group = theirs.UpdateEnvironmentGroupRequest()
+    group = theirs.UpdateEnvironmentGroupRequest.model_validate({"manage_access": {"is_restricted": False}})
     where = {"chain_id": CHAIN, "env_name": "production"}
     with ManagementClient(api_key="sandbox-key", base_url_override=simulator.base_url) as client:
         api = client.api
         assert api.get_users_me()
         assert api.get_billing_usage_summary(params=theirs.GetBillingUsageSummaryParams.model_validate(span))
-        with pytest.raises(Exception, match="403"):
-            api.patch_environment_groups(env_name="production", request=group)
+        assert api.patch_environment_groups(env_name="production", request=group).manage_access.is_restricted is False
         assert api.patch_chains_environments_chainlet_settings_autoscaling_settings(**where, request=scaling).status
         change = api.post_chains_environments_chainlet_settings_instance_types_update
         if promoting:

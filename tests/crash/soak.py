@@ -196,7 +196,7 @@ class Soak:
         self.stage.simulator.clear_faults()
         self.proxy.reset()
         for each in self.tracks:
-            wait_until(f"{each.case.name} is settled on its last spec {each.spec()}", partial(self._is_settled, each), timeout=90)
+            wait_until(f"{each.case.name} is settled on its last spec {each.spec()}", partial(self._is_settled, each))
         self.sample()
 
     def _is_settled(self, track: Track) -> bool:

@@ -48,13 +48,13 @@ def test_without_a_written_intent_the_call_is_not_made(stage: Stage) -> None:
     scene(stage, job)
     mark, started = stage.mark(), stage.started()
     stage.simulator.hold("look", method="GET", path="/environments/staging$", point="after_effect", times=None)
-    stage.simulator.wait_held("look", timeout=30)
+    stage.simulator.wait_held("look")
     stage.apply(resource(**job.after))
     with api_server_away(stage):
         stage.simulator.release()
         wait_until("the intent cannot be written", lambda: "cannot be reached" in operator.log)
         assert stage.sent(mark) == []
-    stage.wait_for("settled, with no intent open", is_done, timeout=60)
+    stage.wait_for("settled, with no intent open", is_done)
     assert stage.started() == [*started, *job.starts]
     assert [each.call for each in stage.sent(mark)] == [job.call]
 
@@ -67,10 +67,10 @@ def test_an_outcome_that_could_not_be_written_is_found_out(stage: Stage) -> None
     mark = stage.mark()
     stage.simulator.hold("call", method="POST", path="/instance_types/update$", point="after_effect")
     stage.apply(resource(chainletSettings=RETYPED))
-    stage.simulator.wait_held("call", timeout=30)
+    stage.simulator.wait_held("call")
     with api_server_away(stage):
         stage.simulator.release()
         wait_until("the outcome cannot be written", lambda: "cannot be reached" in operator.log)
-    stage.wait_for("settled, with no intent open", is_done, timeout=60)
+    stage.wait_for("settled, with no intent open", is_done)
     assert [each.call for each in stage.sent(mark)] == ["instance types"]
     assert len(stage.simulator.started_deployments(CHAIN)) == 2

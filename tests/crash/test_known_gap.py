@@ -24,7 +24,7 @@ def lose_the_answer(stage: Stage, job: Job) -> int:
     mark = stage.mark()
     stage.simulator.hold("slow", method=job.method, path=job.path, if_gone="wait")
     stage.apply(resource(**job.after))
-    stage.simulator.wait_held("slow", gone=1, timeout=30)
+    stage.simulator.wait_held("slow", gone=1)
     return mark
 
 
@@ -36,7 +36,7 @@ def calls(stage: Stage, job: Job, mark: int) -> list[float]:
 def finish_the_first(stage: Stage, job: Job, mark: int) -> None:
     """Baseten comes to the end of the call that nobody waits for any more."""
     stage.simulator.release("slow")
-    stage.simulator.wait_journal(2, since=mark, method=job.method, path=job.path, timeout=30)
+    stage.simulator.wait_journal(2, since=mark, method=job.method, path=job.path)
 
 
 def test_a_promotion_worked_on_past_the_settling_time_is_sent_once_more_and_never_again(stage: Stage) -> None:
@@ -78,7 +78,7 @@ def test_instance_types_worked_on_past_the_settling_time_are_sent_once_more_and_
 
 @pytest.mark.parametrize("job", [COPY, TYPES], ids=lambda job: job.call)
 def test_within_the_settling_time_the_call_is_not_repeated_and_the_resource_says_why(stage: Stage, job: Job) -> None:
-    stage.run_operator(CHAINENV_SETTLE_SECONDS="30", CHAINENV_REQUEST_TIMEOUT_SECONDS="1")
+    stage.run_operator(CHAINENV_SETTLE_SECONDS="300", CHAINENV_REQUEST_TIMEOUT_SECONDS="1")
     scene(stage, job)
     mark, started = lose_the_answer(stage, job), stage.started()
     wait_until("it says so", lambda: condition(stage.see(), "Synced").get("reason") == "SettlingIntent")

@@ -31,12 +31,12 @@ CASES = {
 
 @pytest.mark.parametrize(("job", "answer"), CASES.values(), ids=CASES)
 def test_a_call_whose_answer_is_lost_is_not_sent_again(stage: Stage, job: Job, answer: dict[str, Any]) -> None:
-    stage.run_operator(CHAINENV_REQUEST_TIMEOUT_SECONDS="1")
+    stage.run_operator(CHAINENV_REQUEST_TIMEOUT_SECONDS="1", CHAINENV_SETTLE_SECONDS="20")
     scene(stage, job)
     mark, started = stage.mark(), stage.started()
     stage.simulator.add_fault(**answer, method=job.method, path=job.path, point="after_effect")
     stage.apply(resource(**job.after))
-    stage.simulator.wait_journal(1, since=mark, method=job.method, effect=job.effect, timeout=30)
+    stage.simulator.wait_journal(1, since=mark, method=job.method, effect=job.effect)
     stage.wait_for("settled, with no intent open", is_done)
     stage.wait_looks(2)
     assert stage.started() == [*started, *job.starts]
@@ -52,7 +52,7 @@ def test_a_resource_edited_during_a_call_does_not_make_it_twice(stage: Stage, jo
     mark, started = stage.mark(), stage.started()
     stage.simulator.hold("call", method=job.method, path=job.path, point="after_effect")
     stage.apply(resource(**job.after))
-    stage.simulator.wait_held("call", timeout=30)
+    stage.simulator.wait_held("call")
     stage.cluster.kubectl("label", "chenv/staging", "edited=meanwhile", namespace=stage.namespace)
     stage.simulator.release()
     stage.wait_for("settled, with no intent open", is_done)

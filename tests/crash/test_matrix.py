@@ -46,7 +46,7 @@ def stop_there(case: Case, proxy: Proxy, work: Work, boundary: Boundary) -> None
 
 def wait_stopped(case: Case, proxy: Proxy, boundary: Boundary, *, gone: int = 0) -> None:
     if boundary.step == "call":
-        case.stage.simulator.wait_held(STOP, gone=gone, timeout=30)
+        case.stage.simulator.wait_held(STOP, gone=gone)
     else:
         proxy.wait_held(STOP, gone=gone)
 

@@ -62,11 +62,11 @@ def test_a_call_during_which_the_operator_is_killed_is_not_doubled(stage: Stage,
 
     stage.simulator.hold("call", method=job.method, path=job.path, point=fate.point, if_gone=fate.if_gone)
     stage.apply(resource(**job.after))
-    stage.simulator.wait_held("call", timeout=30)
+    stage.simulator.wait_held("call")
     if job.rolls_out:
         assert open_intents(stage.see()), "the intent is written before the call is made"
     operator.kill()
-    stage.simulator.wait_held("call", gone=1, timeout=30)
+    stage.simulator.wait_held("call", gone=1)
     if not fate.late:
         stage.simulator.release()
     operator.start()
@@ -74,7 +74,7 @@ def test_a_call_during_which_the_operator_is_killed_is_not_doubled(stage: Stage,
         stage.wait_looks(1)
         stage.simulator.release()
 
-    stage.wait_for("settled, with no intent open", is_done, timeout=60)
+    stage.wait_for("settled, with no intent open", is_done)
     stage.wait_looks(2)
     assert stage.started() == [*started, *job.starts]
     assert effects(stage.simulator, job, mark) == 1
@@ -87,11 +87,11 @@ def test_an_environment_that_shows_late_is_not_taken_for_somebody_elses(stage: S
     operator = stage.run_operator(CHAINENV_SETTLE_SECONDS="20")
     stage.simulator.hold("create", method="POST", path="/environments$", point="after_effect")
     stage.apply(resource(adoptionPolicy="Fail"))
-    stage.simulator.wait_held("create", timeout=30)
+    stage.simulator.wait_held("create")
     operator.kill()
     stage.simulator.release()
     operator.start()
-    stage.wait_for("settled, with no intent open", is_done, timeout=60)
+    stage.wait_for("settled, with no intent open", is_done)
     assert not condition(stage.see(), "Stalled")
     assert stage.started() == ["create"]
 
@@ -109,5 +109,5 @@ def test_kills_at_random_instants_start_no_deployment_twice(stage: Stage) -> Non
             operator.kill()
             operator.start()
         stage.wait_looks(1)
-        stage.wait_for("settled, with no intent open", is_done, timeout=60)
+        stage.wait_for("settled, with no intent open", is_done)
     assert stage.started() == ["create", "instance_types", "promote"]

@@ -156,6 +156,22 @@ def test_autoscaling_that_is_not_shown_yet_is_unconfirmed_and_a_change_is_sent_o
     assert stage.sent()[1:] == [Sent("autoscaling", {"updates": updates})]
 
 
+@pytest.mark.parametrize("shown", [70.5, None], ids=["unreadable", "null"])
+def test_a_promotion_setting_that_cannot_be_read_is_unconfirmed_and_each_value_is_sent_once(stage: Stage, shown: float | None) -> None:
+    existing(stage.simulator, promotion={"ramp_up_duration_seconds": shown})
+    stage.simulator.set_options(ignored_fields=["ramp_up_duration_seconds"])
+    stage.run_operator(CHAINENV_PROGRESS_SECONDS="0.05")
+    for count, seconds in enumerate((300, 400), start=1):
+        stage.apply(resource(promotionSettings={"rampUpDurationSeconds": seconds}))
+        told = stage.wait_condition("Synced", "False", "Unconfirmed")
+        assert "rampUpDurationSeconds" in told["message"]
+        stage.wait_looks(5)
+        assert [each.body["promotion_settings"]["ramp_up_duration_seconds"] for each in stage.sent()] == [300, 400][:count]
+    stage.simulator.edit_environment(CHAIN, "staging", promotion={"ramp_up_duration_seconds": 400})
+    stage.wait_settled()
+    assert len(stage.sent()) == 2
+
+
 def test_an_existing_environment_is_adopted_and_nothing_is_sent_when_nothing_differs(stage: Stage) -> None:
     existing(stage.simulator, autoscaling=TWO_CHAINLETS, promotion={"ramp_up_duration_seconds": 300})
     stage.run_operator()

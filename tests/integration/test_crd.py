@@ -51,19 +51,8 @@ MISTAKES: dict[str, tuple[Json, str]] = {
     "surge and unavailable zero": (rolling(maxSurgePercent=0, maxUnavailablePercent=0), EXACTLY_ONE),
     "two cleanup strategies": (cleanup("KEEP", "SCALE_TO_ZERO"), "write promotionCleanupStrategy alone, or the same value in both"),
     "no chain id": ({"chainID": None}, "spec.chainID: Required value"),
-    "empty chain id": ({"chainID": ""}, "spec.chainID"),
-    "chain id with a slash": ({"chainID": "abcd/../efgh"}, "spec.chainID"),
-    "empty chainlet": ({"chainletSettings": [chainlet("")]}, "spec.chainletSettings[0].chainletName"),
     "chainlet without name": ({"chainletSettings": [{"instanceTypeID": "1x2"}]}, "spec.chainletSettings[0].chainletName: Required value"),
-    "empty instance type": ({"chainletSettings": [chainlet("RandInt", "")]}, "spec.chainletSettings[0].instanceTypeID"),
-    "empty Secret name": ({"apiKeySecretRef": {"name": "", "key": "api-key"}}, "spec.apiKeySecretRef.name"),
-    "empty Secret key": ({"apiKeySecretRef": {"name": "baseten", "key": ""}}, "spec.apiKeySecretRef.key"),
     "Secret without key": ({"apiKeySecretRef": {"name": "baseten"}}, "spec.apiKeySecretRef.key: Required value"),
-    "empty deployment id": ({"deploymentID": ""}, "spec.deploymentID"),
-    "empty environment name": ({"environmentName": ""}, "spec.environmentName"),
-    "environment name in capitals": ({"environmentName": "Staging"}, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"),
-    "environment name with a dot": ({"environmentName": "staging.eu"}, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"),
-    "environment name that ends with a dash": ({"environmentName": "staging-"}, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"),
     "text for a number": ({"chainletSettings": [chainlet("RandInt", minReplica="two")]}, "must be of type integer"),
 }
 
@@ -72,6 +61,94 @@ MISTAKES: dict[str, tuple[Json, str]] = {
 def test_a_mistake_is_refused_with_a_message_that_helps(kubectl: Kubectl, spec: Json, help_given: str) -> None:
     assert help_given in kubectl.refusal(resource(**spec))
     assert kubectl("get", "chenv", "-o", "name") == ""
+
+
+CHAIN = "chainID is the short id from the URL (.../chains/abcd1234), not the URL, and not the chain's name"
+ENVIRONMENT = (
+    "environmentName is written with lower-case letters, digits and '-', and begins and ends with a letter or digit:"
+    " for example staging-eu, not Staging_EU"
+)
+DEPLOYMENT = "deploymentID is the short id of a chain deployment (for example abcd1234), not its URL: write the id alone"
+CHAINLET = "chainletName is the chainlet's name as in the chain's code (for example HelloWorld), in one line and not empty"
+INSTANCE_TYPE = (
+    "instanceTypeID is the id of an instance type (for example 2x8 or A10Gx8x32), without blanks, not its display name;"
+    " omit it to leave the instance type as it is"
+)
+SECRET = (
+    "apiKeySecretRef.name is the name of a Secret in the same namespace: lower-case letters, digits, '-' and '.'"
+    " (for example baseten-api-key), without the namespace, and never the API key itself"
+)
+SECRET_KEY = (
+    "apiKeySecretRef.key is the name of an entry of the Secret's data: letters, digits, '-', '_' and '.' (for example api-key),"
+    " never the API key itself"
+)
+
+MISWRITTEN: dict[str, tuple[str, str, str]] = {
+    "chain id, empty": ("chainID", "", CHAIN),
+    "chain id, a URL": ("chainID", "https://app.baseten.co/chains/abcd1234/overview", CHAIN),
+    "chain id, a path": ("chainID", "abcd/../efgh", CHAIN),
+    "chain id and a line end": ("chainID", "abcd1234\n", CHAIN),
+    "environment, empty": ("environmentName", "", ENVIRONMENT),
+    "environment in capitals": ("environmentName", "Staging", ENVIRONMENT),
+    "environment with an underscore": ("environmentName", "staging_eu", ENVIRONMENT),
+    "environment with a dot": ("environmentName", "staging.eu", ENVIRONMENT),
+    "environment that ends with a dash": ("environmentName", "staging-", ENVIRONMENT),
+    "deployment, empty": ("deploymentID", "", DEPLOYMENT),
+    "deployment, a URL": ("deploymentID", "https://app.baseten.co/chains/abcd1234/logs/efgh5678", DEPLOYMENT),
+    "chainlet, empty": ("chainletSettings[0].chainletName", "", CHAINLET),
+    "chainlet of two lines": ("chainletSettings[0].chainletName", "Rand\nInt", CHAINLET),
+    "instance type, empty": ("chainletSettings[0].instanceTypeID", "", INSTANCE_TYPE),
+    "instance type by its display name": ("chainletSettings[0].instanceTypeID", "A10G, 8 vCPUs, 32 GiB RAM", INSTANCE_TYPE),
+    "Secret, empty": ("apiKeySecretRef.name", "", SECRET),
+    "Secret with its namespace": ("apiKeySecretRef.name", "team-a/baseten", SECRET),
+    "Secret in capitals": ("apiKeySecretRef.name", "Baseten", SECRET),
+    "Secret key, empty": ("apiKeySecretRef.key", "", SECRET_KEY),
+    "Secret key, a path": ("apiKeySecretRef.key", "data/api-key", SECRET_KEY),
+}
+
+
+def written(path: str, value: str) -> Json:
+    """A resource with the text at that place of its spec."""
+    field = path.rsplit(".", 1)[-1]
+    if path.startswith("chainletSettings"):
+        return resource(chainletSettings=[{"chainletName": "RandInt", field: value}])
+    if path.startswith("apiKeySecretRef"):
+        return resource(apiKeySecretRef={"name": "baseten", "key": "api-key", field: value})
+    return resource(**{path: value})
+
+
+@pytest.mark.parametrize(("path", "value", "message"), MISWRITTEN.values(), ids=MISWRITTEN)
+def test_what_is_miswritten_is_answered_with_what_to_write(kubectl: Kubectl, path: str, value: str, message: str) -> None:
+    said = kubectl.refusal(written(path, value))
+    assert f"spec.{path}: Invalid value" in said
+    assert said.strip().endswith(message)
+
+
+WELL_WRITTEN: dict[str, list[str]] = {
+    "chainID": ["a", "abcd1234", "ABC_def-1", "x" * 128],
+    "environmentName": ["a", "production", "staging-eu-1", "9"],
+    "deploymentID": ["w", "dep123", "ABC_def-1"],
+    "chainletSettings[0].chainletName": ["HelloWorld", "Text to speech", "Zufällig", "Q'uote"],
+    "chainletSettings[0].instanceTypeID": ["1x2", "A10G:2x24x96", "H100MIG", "H100:2", "B200-x/y.z"],
+    "apiKeySecretRef.name": ["a", "baseten-api-key", "team.baseten"],
+    "apiKeySecretRef.key": ["api-key", "API_KEY", "key.txt"],
+}
+
+
+def test_what_is_well_written_is_taken(kubectl: Kubectl) -> None:
+    for path, values in WELL_WRITTEN.items():
+        for number, value in enumerate(values):
+            manifest = written(path, value)
+            manifest["metadata"]["name"] = f"{path.rsplit('.', 1)[-1].lower()}-{number}"
+            kubectl.apply(manifest)
+
+
+def test_no_field_of_a_spec_has_a_pattern_that_an_error_would_show() -> None:
+    spec = _schema()["properties"]["spec"]
+    texts = {path: node for path, node in _fields(spec, "spec") if node["type"] == "string" and "enum" not in node}
+    assert len(texts) >= len(WELL_WRITTEN)
+    assert [path for path, node in texts.items() if "pattern" in node] == []
+    assert [path for path, node in texts.items() if "maxLength" not in node or "x-kubernetes-validations" not in node] == []
 
 
 RANGES: dict[str, tuple[int, int | None]] = {
@@ -153,7 +230,7 @@ def everything(index: int) -> Json:
     return chainlet(f"Chainlet{index}", "A10G:2x24x96", **numbers)
 
 
-def test_a_resource_of_100_chainlets_with_everything_set_is_taken_and_can_be_changed(kubectl: Kubectl) -> None:
+def test_a_resource_of_200_chainlets_with_everything_set_is_taken_and_can_be_changed(kubectl: Kubectl) -> None:
     config: Json = {"rollingDeployStrategy": "REPLICA", "maxSurgePercent": 10, "maxUnavailablePercent": 0, "stabilizationTimeSeconds": 60}
     config |= {"replicaOverheadPercent": 100, "promotionCleanupStrategy": "KEEP"}
     promotion: Json = {"redeployOnPromotion": True, "rollingDeploy": True, "rampUpWhilePromoting": True, "rampUpDurationSeconds": 600}
@@ -167,10 +244,10 @@ def test_a_resource_of_100_chainlets_with_everything_set_is_taken_and_can_be_cha
         deploymentID="dep123",
         scaleDownPreviousDeployment=True,
         promotionSettings=promotion,
-        chainletSettings=[everything(index) for index in range(100)],
+        chainletSettings=[everything(index) for index in range(200)],
     )
     assert kubectl.apply(whole)["spec"] == whole["spec"]
-    whole["spec"]["chainletSettings"][99]["instanceTypeID"] = "1x2"
+    whole["spec"]["chainletSettings"][199]["instanceTypeID"] = "1x2"
     assert kubectl.apply(whole)["metadata"]["generation"] == 2
 
 

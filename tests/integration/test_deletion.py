@@ -154,13 +154,11 @@ def test_an_environment_or_chain_that_is_gone_is_looked_for_twice(stage: Stage, 
         case.wait_condition("Synced", "False", "Deleting")
         if what == "chain":
             stage.simulator.delete_chain(case.chain)
-        else:
-            stage.simulator.delete_environment(case.chain, case.name)
-        if what == "chain":
             told = case.wait_condition("Stalled", "True", "ChainNotFound")
             abandon(case, told["message"])
         else:
-            case.wait_condition("Synced", "False", "EnvironmentMissing")
+            with case.read_once_after(lambda: stage.simulator.delete_environment(case.chain, case.name)):
+                case.wait_condition("Synced", "False", "EnvironmentMissing")
     case.wait_gone()
     assert len(case.calls()) > 2
     assert len(deactivated(case)) == 1

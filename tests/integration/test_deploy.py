@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chainenv import __version__
-from chainenv.app import GRACE_SECONDS
+from chainenv.app.supervision import GRACE_SECONDS
 
 from .harness.cluster import BASE, OPERATOR, Cluster, Json
 

@@ -1,4 +1,4 @@
-"""Two resources for one environment: the oldest has it. Looks are five minutes apart here: nothing waits for one."""
+"""Two resources for one environment: the oldest that has read it has it. Looks are five minutes apart here: nothing waits for one."""
 
 from __future__ import annotations
 
@@ -137,11 +137,21 @@ def test_the_owner_s_going_in_one_namespace_is_noticed_in_the_other(scene: Scene
 
 
 @pytest.mark.parametrize("name", ["watched-owner", "paused-owner"])
-def test_an_owner_that_writes_nothing_is_the_owner_all_the_same(scene: Scene, name: str) -> None:
-    owner, second, far = scene.rivals[name]
-    for each in (second, far):
-        each.wait_condition("Stalled", "True", "DuplicateTarget")
-    assert owner.sent() == []
+def test_one_that_writes_nothing_owns_nothing(scene: Scene, name: str) -> None:
+    idle, second, far = scene.rivals[name]
+    second.wait_settled()
+    far.wait_condition("Stalled", "True", "DuplicateTarget")
+    assert idle.on_baseten()["promotion_settings"]["ramp_up_duration_seconds"] == 5
+    assert idle.names_sent() == ["promotion settings"]
+
+
+def test_one_that_only_reads_goes_on_reading(scene: Scene) -> None:
+    watching, second, _ = scene.rivals["watched-owner"]
+    second.wait_settled()
+    watching.annotate(RECONCILE, "please")
+    watching.wait_for("handled", is_handled)
+    watching.wait_condition("Synced", "False", "Drifted")
+    watching.wait_condition("Ready", "True", "Active")
 
 
 def test_an_owner_that_is_being_deleted_is_the_owner_until_it_has_gone(scene: Scene) -> None:

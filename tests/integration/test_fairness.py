@@ -64,7 +64,7 @@ def crowd(stage: Stage, chain: str) -> None:
     stage.simulator.add_chain(chain, ("HelloWorld",))
     stage.simulator.hold(chain, path=f"/chains/{chain}/", times=None)
     stage.apply(together(resource(f"crowd-{n}", chainID=chain, environmentName=f"crowd-{n}") for n in range(MANY)))
-    stage.simulator.wait_held(chain, count=50, timeout=60)
+    stage.simulator.wait_held(chain, count=50)
 
 
 def tell(record_property: object, what: str, alone: float, beside: float) -> None:
@@ -93,7 +93,7 @@ def test_missing_secrets_hold_up_nobody_else_and_are_read_ever_less_often(
         mine = [e["objectRef"] for e in audited(shared_stage.cluster, "secrets")]
         return Counter(ref.get("name") for ref in mine if ref.get("namespace") == shared_stage.namespace and ref.get("name") in names)
 
-    wait_until("each was read twice", lambda: len(seen := reads()) == MANY and min(seen.values()) >= 2, timeout=90)
+    wait_until("each was read twice", lambda: len(seen := reads()) == MANY and min(seen.values()) >= 2)
     tell(record_property, "without a Secret", alone, change_seconds(neighbour, 200))
 
 
@@ -124,5 +124,5 @@ def test_endless_edits_hold_up_nobody_else(shared_stage: Stage, neighbour: Case,
     alone = change_seconds(neighbour, 100)
     crowd(shared_stage, "of-the-edited")
     with touching(shared_stage) as rounds:
-        wait_until("all were touched", lambda: rounds, timeout=60)
+        wait_until("all were touched", lambda: rounds)
         tell(record_property, "that are edited without end", alone, change_seconds(neighbour, 200))

@@ -22,12 +22,12 @@ from .harness.waiting import wait_until
 
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{LEASE_NAMESPACE}/leases/chainenv-operator"
 SHORT = {
-    "chainenv.kube.leader:LEASE_SECONDS": 3,
-    "chainenv.kube.leader:RENEW_SECONDS": 0.3,
-    "chainenv.kube.leader:REQUEST_SECONDS": 0.6,
-    "chainenv.kube.leader:TRUSTED_SECONDS": 2.0,
+    "chainenv.kube.leader:LEASE_SECONDS": 6,
+    "chainenv.kube.leader:RENEW_SECONDS": 0.5,
+    "chainenv.kube.leader:REQUEST_SECONDS": 1.5,
+    "chainenv.kube.leader:TRUSTED_SECONDS": 4.5,
 }
-PATIENT = {**SHORT, "chainenv.kube.leader:LEASE_SECONDS": 6, "chainenv.kube.leader:TRUSTED_SECONDS": 5.0}
+PATIENT = {**SHORT, "chainenv.kube.leader:LEASE_SECONDS": 15, "chainenv.kube.leader:TRUSTED_SECONDS": 12.0}
 """Longer than one request that hangs, as in production."""
 ACTING = "this process holds the Lease"
 
@@ -240,7 +240,7 @@ def test_a_leader_that_slept_past_its_lease_does_nothing_and_ends(stage: Stage, 
     sleeper, successor = sleeper_and_successor(stage, proxied)
     case = settled(stage, "slept")
     stage.simulator.hold("look", method="GET", path=f"/chains/{case.chain}/", key="default", point="after_effect")
-    stage.simulator.wait_held("look", timeout=30)
+    stage.simulator.wait_held("look")
     sleeper.pause()
     wait_acting(successor)
     case.apply(promotionSettings={"rampUpDurationSeconds": 60})
@@ -281,7 +281,7 @@ def test_what_a_leader_saw_before_it_slept_is_not_written_to_status(stage: Stage
     case = settled(stage, "outdated")
     current = case.current()
     stage.simulator.hold("look", method="GET", path=f"/chains/{case.chain}/", key="default", if_gone="wait")
-    stage.simulator.wait_held("look", timeout=30)
+    stage.simulator.wait_held("look")
     sleeper.pause()
     stage.simulator.set_deployment(current, status="UNHEALTHY")
     stage.simulator.release("look")

@@ -157,7 +157,7 @@ def test_as_many_creates_as_there_are_get_not_one_429(apart: Stage) -> None:
     refused = apart.simulator.state()["rate_limited"]
     try:
         apart.apply(together(case.manifest() for case in cases))
-        apart.run_operator(CHAINENV_RATE_LIMIT=str(0.9 * limit), CHAINENV_PROGRESS_SECONDS="2", CHAINENV_POLL_SECONDS="30")
+        apart.run_operator(CHAINENV_RATE_LIMIT=str(0.5 * limit), CHAINENV_PROGRESS_SECONDS="2", CHAINENV_POLL_SECONDS="30")
         for case in cases:
             case.wait_for("created", lambda seen: seen["status"].get("environment"))
         assert apart.simulator.state()["rate_limited"] == refused

@@ -52,7 +52,7 @@ def test_what_the_create_returned_stands_in_status_before_anything_is_read_again
     stage.simulator.hold("second look", method="GET", path="/environments/staging$", skip=1, times=None)
     stage.run_operator()
     stage.apply(CREATE)
-    stage.simulator.wait_held("second look", timeout=30)
+    stage.simulator.wait_held("second look")
     status = stage.see()["status"]
     (made,) = stage.simulator.started_deployments(CHAIN)
     assert (status["currentDeployment"]["id"], status["currentDeployment"]["status"]) == (made["id"], "BUILDING")
@@ -83,7 +83,7 @@ def test_status_follows_a_deployment_from_building_to_active(stage: Stage) -> No
 def test_kubectl_wait_returns_when_the_environment_serves(stage: Stage) -> None:
     stage.run_operator()
     stage.apply(CREATE)
-    stage.cluster.kubectl("wait", "--for=condition=Ready", "chenv/staging", "--timeout=60s", namespace=stage.namespace)
+    stage.cluster.kubectl("wait", "--for=condition=Ready", "chenv/staging", "--timeout=120s", namespace=stage.namespace)
     assert current(stage.see())["status"] == "ACTIVE"
     row = stage.cluster.kubectl("get", "chenv", "--no-headers", namespace=stage.namespace).stdout.split()
     assert row[:7] == ["staging", CHAIN, "staging", current(stage.see())["id"], "ACTIVE", "5", "True"]
@@ -165,7 +165,7 @@ def test_instance_types_wait_while_a_promotion_runs(stage: Stage) -> None:
 
 
 def test_a_failed_rollout_is_told_and_not_repeated(stage: Stage) -> None:
-    stage.simulator.set_options(failed_candidate_seconds=0.5)
+    stage.simulator.set_options(failed_candidate_seconds=A_PHASE)
     stage.run_operator()
     stage.apply(CREATE)
     before = stage.wait_settled()
@@ -173,6 +173,7 @@ def test_a_failed_rollout_is_told_and_not_repeated(stage: Stage) -> None:
     stage.apply(NEW_TYPES)
     told = stage.wait_condition("Synced", "False", "RolloutFailed")
     assert "BUILD_FAILED" in told["message"]
+    stage.simulator.advance(A_PHASE)  # Baseten lets go of the candidate
     stage.wait_looks(4)
     assert stage.started() == ["create", "instance_types"]
     assert current(stage.see())["id"] == current(before)["id"]

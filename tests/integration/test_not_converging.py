@@ -34,7 +34,9 @@ Find = Callable[[str], Case]
 @pytest.fixture(scope="module")
 def find(shared_stage: Stage) -> Find:
     """Cases by name, all under one operator and a Baseten that clamps what it is sent."""
-    shared_stage.simulator.set_options(clamps={"max_replica": MOST_REPLICAS, "ramp_up_duration_seconds": LONGEST_RAMP})
+    shared_stage.simulator.set_options(
+        clamps={"max_replica": MOST_REPLICAS, "ramp_up_duration_seconds": LONGEST_RAMP}, failed_candidate_seconds=1000
+    )
     cases = {name: Case(shared_stage, name).existing() for name in SPECS}
     shared_stage.run_operator(CHAINENV_PROGRESS_SECONDS="0.05")
     shared_stage.apply(together(case.manifest(**SPECS[name]) for name, case in cases.items()))
@@ -140,12 +142,12 @@ def test_instance_types_that_never_show_are_sent_once(find: Find, shared_stage: 
     case = Case(shared_stage, "retyped").existing()
     case.apply(chainletSettings=[chainlet("RandInt", "1x2")]).wait_settled()
     shared_stage.simulator.hold("looks", method="GET", path=f"{case.chain}/environments/", times=None)
-    shared_stage.simulator.wait_held("looks", timeout=30)
+    shared_stage.simulator.wait_held("looks")
     case.apply(chainletSettings=[chainlet("RandInt", "4x16")])
     shared_stage.simulator.hold("after", method="GET", path=f"{case.chain}/environments/", times=None, skip=1)
     shared_stage.simulator.release("looks")
     case.wait_sent("instance types")
-    shared_stage.simulator.wait_held("after", timeout=30)
+    shared_stage.simulator.wait_held("after")
     wait_until("it is promoted", lambda: case.on_baseten()["candidate_deployment"] is None)
     case.by_hand(instance_types={"RandInt": "1x2"})
     shared_stage.simulator.release("after")
@@ -165,7 +167,7 @@ def test_a_promotion_that_fails_is_sent_once(find: Find, shared_stage: Stage) ->
     case.pushed("dep-failing")
     shared_stage.simulator.hold("promotion", path=f"{case.chain}/.*/promote$", point="after_effect")
     case.apply(deploymentID="dep-failing")
-    shared_stage.simulator.wait_held("promotion", timeout=30)
+    shared_stage.simulator.wait_held("promotion")
     shared_stage.simulator.set_deployment("dep-failing", status="FAILED")
     shared_stage.simulator.release("promotion")
     case.wait_condition("Synced", "False", "RolloutFailed", "dep-failing")

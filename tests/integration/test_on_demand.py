@@ -10,11 +10,13 @@ from .harness.stage import Stage, condition, is_settled
 from .harness.waiting import wait_until
 
 RAMP = {"rampUpDurationSeconds": 300}
+LONG = 1000.0
+"""Seconds that a failed candidate stays to be seen; Baseten's clock is moved on by so much then."""
 
 
 @pytest.fixture(scope="module")
 def stage(shared_stage: Stage) -> Stage:
-    shared_stage.simulator.set_options(failed_candidate_seconds=0.3)
+    shared_stage.simulator.set_options(failed_candidate_seconds=LONG)
     shared_stage.run_operator(CHAINENV_POLL_SECONDS="300", CHAINENV_SETTLE_SECONDS="0.3")
     return shared_stage
 
@@ -128,7 +130,7 @@ def test_a_failed_promotion_is_tried_again(stage: Stage) -> None:
     stage.simulator.fail_next(case.chain, "DEPLOY_FAILED", environment=case.name)
     case.apply(deploymentID="failed-1")
     case.wait_condition("Synced", "False", "RolloutFailed", "DEPLOY_FAILED")
-    stage.simulator.advance(1)  # Baseten lets go of the candidate
+    stage.simulator.advance(LONG)  # Baseten lets go of the candidate
     ask(case)
     seen = case.wait_for("it serves", lambda seen: is_settled(seen) and seen["status"]["currentDeployment"]["id"] == case.current())
     assert case.started() == ["promote", "promote"]

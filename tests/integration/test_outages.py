@@ -27,14 +27,14 @@ class Outage(NamedTuple):
 OUTAGES = {
     "error": Outage({"kind": "answer", "status": 500, "body": {"message": "Something broke."}}, ("500", "Something broke")),
     "gateway": Outage({"kind": "answer", "status": 503, "body": HTML}, ("503", "HTML page", "Service Temporarily Unavailable")),
-    "silence": Outage({"kind": "delay", "seconds": 20}, ("no complete answer", "within 0.4 s")),
+    "silence": Outage({"kind": "delay", "seconds": 20}, ("no complete answer", "within 1 s")),
     "reset": Outage({"kind": "reset"}, ("connection", "lost before the answer came")),
     "html": Outage({"kind": "garbage", "garbage": "html"}, ("answered 200", "HTML page")),
     "truncated": Outage({"kind": "garbage", "garbage": "truncated_json"}, ("answered 200", "cannot be read")),
     "another": Outage({"kind": "garbage", "garbage": "wrong_json"}, ("answered 200", "cannot be read")),
     "nothing": Outage({"kind": "garbage", "garbage": "empty"}, ("answered 200", "cannot be read")),
     "cut": Outage({"kind": "garbage", "garbage": "cut"}, ("broke off",)),
-    "trickle": Outage({"kind": "trickle", "seconds": 1}, ("no complete answer", "within 0.4 s")),
+    "trickle": Outage({"kind": "trickle", "seconds": 1}, ("no complete answer", "within 1 s")),
     "redirect": Outage({"kind": "redirect"}, ("307", "redirect to example.com", "BASETEN_BASE_URL")),
 }
 OTHERS = ("steady", "flapping", "edited", "unsent")
@@ -57,7 +57,7 @@ class Scene(NamedTuple):
 def scene(shared_stage: Stage) -> Scene:
     """Settled, then each with another kind of outage. Retries come quickly, so that many fit into a test."""
     cases = {name: Case(shared_stage, name).existing() for name in (*OUTAGES, *OTHERS)}
-    shared_stage.run_operator(CHAINENV_REQUEST_TIMEOUT_SECONDS="0.4", CHAINENV_BACKOFF_MAX_SECONDS="0.2")
+    shared_stage.run_operator(CHAINENV_REQUEST_TIMEOUT_SECONDS="1", CHAINENV_BACKOFF_MAX_SECONDS="0.2")
     shared_stage.apply(together(each.manifest() for each in cases.values()))
     for case in cases.values():
         case.wait_settled()
@@ -189,7 +189,7 @@ def test_a_correction_whose_answer_is_lost_is_found_out_by_looking(scene: Scene,
 def test_after_an_outage_of_many_the_comeback_is_spread(apart: Stage) -> None:
     cases = [Case(apart, f"crowd-{number}").existing() for number in range(CROWD)]
     fault = apart.simulator.add_fault("answer", status=503, path="/of-crowd-", times=None)
-    apart.run_operator(CHAINENV_BACKOFF_MAX_SECONDS="3", CHAINENV_POLL_SECONDS="30")
+    apart.run_operator(CHAINENV_BACKOFF_MAX_SECONDS="8", CHAINENV_POLL_SECONDS="30")
     apart.apply(together(case.manifest() for case in cases))
     for case in cases:
         case.wait_for("it failed often", lambda seen: " or more times" in condition(seen, "Synced").get("message", ""))

@@ -40,7 +40,7 @@ BAD_SETTINGS = [
 def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """To its end, which has to come by itself."""
     command = [sys.executable, "-m", "chainenv", "run", *arguments]
-    return subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("mistakes", BAD_SETTINGS, ids=["every kind of mistake", "two more"])
@@ -110,7 +110,7 @@ def test_sigterm_during_calls_lets_them_finish_and_begins_no_other(stage: Stage)
     operator = stage.run_operator()
     for name in ("staging", "second"):
         stage.apply(resource(name))
-    stage.simulator.wait_held("create", count=2, timeout=30)
+    stage.simulator.wait_held("create", count=2)
     operator.ask_to_end()
     wait_until("the signal is heard", lambda: "finishing what is under way" in operator.log)
     mark = stage.mark()
@@ -126,7 +126,7 @@ def test_a_second_sigterm_ends_it_at_once(stage: Stage) -> None:
     stage.as_command = True
     operator = stage.run_operator()
     stage.apply(resource())
-    stage.simulator.wait_held("create", timeout=30)
+    stage.simulator.wait_held("create")
     operator.ask_to_end()
     wait_until("the signal is heard", lambda: "finishing what is under way" in operator.log)
     operator.ask_to_end()

@@ -10,7 +10,7 @@ from .harness.manifests import chainlet
 from .harness.stage import Sent, Stage, condition, is_handled, is_settled
 
 LONG = 1000.0
-"""Baseten's clock is moved on by so much at the end: a candidate is not promoted before."""
+"""Baseten's clock is moved on by so much at the end: a candidate is not promoted before, and a failed one stays to be seen."""
 
 
 pytestmark = pytest.mark.usefixtures("each_on_its_own")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("each_on_its_own")
 
 @pytest.fixture(scope="module")
 def stage(shared_stage: Stage) -> Stage:
-    shared_stage.simulator.set_options(failed_candidate_seconds=0.5)
+    shared_stage.simulator.set_options(failed_candidate_seconds=LONG)
     shared_stage.run_operator()
     return shared_stage
 
@@ -122,6 +122,7 @@ def test_a_failed_candidate_is_told_while_the_old_one_serves_and_is_not_tried_ag
     case.wait_event("RolloutFailed")
     case.wait_event("DeploymentStatusChanged", "candidate deployment", "DEPLOY_FAILED")
 
+    stage.simulator.advance(LONG)
     case.wait_for("the candidate is gone", lambda seen: not candidate(seen))
     case.wait_looks()
     (operator,) = stage.operators
@@ -144,6 +145,7 @@ def test_another_id_ends_the_story_of_a_failed_one(stage: Stage) -> None:
     case.apply(deploymentID="mended-1")
     case.wait_condition("Synced", "False", "RolloutFailed", "BUILD_FAILED")
     case.apply(deploymentID="mended-2")
+    stage.simulator.advance(LONG)
     seen = case.wait_settled()
     case.wait_looks(2)
     assert seen["status"]["currentDeployment"]["id"] == case.current()

@@ -93,7 +93,7 @@ def edit_during_a_call(stage: Stage) -> None:
     case = Case(stage, "rights-adopted")
     stage.simulator.hold("call", method="PATCH", path=f"/chains/{case.chain}/.*autoscaling_settings$", point="after_effect")
     case.apply(promotionSettings=RAMP, deploymentID="dep-rights", chainletSettings=[chainlet("HelloWorld", maxReplica=7)])
-    stage.simulator.wait_held("call", timeout=30)
+    stage.simulator.wait_held("call")
     case.kubectl("label", "chenv", case.name, "edited=meanwhile")
     stage.simulator.release("call")
     case.wait_settled()

@@ -23,9 +23,9 @@ from .harness.cluster import STRANGER
 from .harness.manifests import chainlet
 from .harness.operator import OperatorProcess, environment
 from .harness.stage import Stage, is_handled
-from .harness.waiting import wait_until
+from .harness.waiting import PATIENCE_SECONDS, wait_until
 
-HASTY = {"chainenv.app:READY_SECONDS": 2.0, "chainenv.app:HEARTBEAT_SECONDS": 0.3}
+HASTY = {"chainenv.app.health:READY_SECONDS": 2.0, "chainenv.app.supervision:HEARTBEAT_SECONDS": 0.3}
 RELISTING = {"chainenv.kube.lister:RELIST_SECONDS": 1.0}
 SUSPICIOUS = {"chainenv.kube.handlers:INACTIVITY_SECONDS": 2.0}
 """A watch that says nothing for so long is taken for dead (70 s: the API server sends a bookmark each minute)."""
@@ -103,7 +103,7 @@ def test_livez_gets_no_answer_while_the_event_loop_hangs_and_one_when_it_goes_on
     case = Case(stage, f"hung-{stage.namespace}").existing().apply()
     with operator_with_log(stage, log, CHAINENV_PROBE_PORT=str(probe)) as child:
         case.wait_settled()
-        assert says(probe, "/livez", 200)
+        wait_until("/livez says 200", lambda: says(probe, "/livez", 200))
         log.fill()
         stage.simulator.set_deployment(case.current(), status="UNHEALTHY")
         wait_until("nothing is answered any more", lambda: answer(probe, "/livez") is None)
@@ -112,7 +112,7 @@ def test_livez_gets_no_answer_while_the_event_loop_hangs_and_one_when_it_goes_on
         wait_until("/livez says 200 again", lambda: says(probe, "/livez", 200))
         case.wait_looks(2)
         child.terminate()
-        assert child.wait(30) == 0
+        assert child.wait(PATIENCE_SECONDS) == 0
 
 
 # -- the API server ------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_readyz_fails_while_the_api_server_cannot_be_reached_and_recovers(stage:
     wait_until("/readyz says 200", lambda: says(probe, "/readyz", 200))
     proxy.refuse()
     wait_until("/readyz says why not", lambda: says(probe, "/readyz", 503, "no successful contact with the API server"))
-    assert says(probe, "/livez", 200), "a restart would not help"
+    wait_until("/livez says 200: a restart would not help", lambda: says(probe, "/livez", 200))
     proxy.accept()
     wait_until("/readyz says 200 again", lambda: says(probe, "/readyz", 200))
 
@@ -273,8 +273,8 @@ def test_what_is_under_way_when_the_watch_fails_goes_on(stage: Stage, proxy: Pro
     stage.simulator.hold("call", method="POST", path=f"/chains/{case.chain}/.*/instance_types/update$", point="after_effect")
     stage.simulator.hold("look", method="GET", path=f"/chains/{other.chain}/", if_gone="wait")
     case.apply(chainletSettings=[chainlet("HelloWorld", "1x4"), chainlet("RandInt", "A10Gx4x16")])
-    stage.simulator.wait_held("call", timeout=30)
-    stage.simulator.wait_held("look", timeout=30)
+    stage.simulator.wait_held("call")
+    stage.simulator.wait_held("look")
     fail_the_watch(operator, proxy, role)
     stage.simulator.release()
     other.wait_looks(2)

@@ -13,8 +13,6 @@ from .harness.manifests import chainlet
 from .harness.stage import Stage, condition, is_settled
 from .harness.waiting import wait_until
 
-HIDDEN_SECONDS = 0.6
-"""How long a new environment answers 404."""
 STRANGE = {"strange": "HIBERNATING", "stranger": "REBALANCING_2"}
 ASLEEP = {"asleep": ("SCALED_TO_ZERO", "ScaledToZero"), "waking": ("WAKING_UP", "WakingUp")}
 RETYPED: Json = {"chainletSettings": [chainlet("RandInt", "4x16")]}
@@ -28,7 +26,7 @@ SERVING: dict[str, Json] = {
 
 @pytest.fixture(scope="module")
 def running(shared_stage: Stage) -> Stage:
-    """One operator. A look that finds nothing is believed only after longer than a new environment is hidden."""
+    """One operator. A second read that finds nothing, a second later, is believed."""
     cases = {name: Case(shared_stage, name).existing() for name in SERVING}
     shared_stage.run_operator(CHAINENV_VANISH_SECONDS="1.2")
     shared_stage.apply(together(case.manifest(**SERVING[name]) for name, case in cases.items()))
@@ -37,11 +35,14 @@ def running(shared_stage: Stage) -> Stage:
 
 @pytest.fixture(scope="module")
 def fresh(running: Stage) -> Case:
-    """A resource whose new environment was hidden for a while."""
+    """A resource whose new environment was not found by the first read after its creation."""
     case = Case(running, "fresh").with_chain()
-    running.simulator.set_options(create_visible_after_seconds=HIDDEN_SECONDS)
-    case.apply().wait_settled()
-    running.simulator.set_options(create_visible_after_seconds=0)
+    running.simulator.hold("fresh", method="POST", path=f"{case.chain}/environments$")
+    case.apply()
+    running.simulator.wait_held("fresh")
+    running.simulator.add_fault("answer", method="GET", path=f"{case.chain}/environments/fresh$", status=404, body={"message": "No."})
+    running.simulator.release("fresh")
+    case.wait_settled()
     return case
 
 
@@ -79,8 +80,8 @@ def test_an_environment_without_a_deployment_is_as_declared_and_not_ready(runnin
 def test_an_environment_that_vanished_is_looked_for_once_more_and_then_created_again(running: Stage) -> None:
     case = settled(running, "vanishing")
     mark = case.mark()
-    running.simulator.delete_environment(case.chain, case.name)
-    seen = case.wait_for("it is missed", lambda now: condition(now, "Synced")["reason"] == "EnvironmentMissing")
+    with case.read_once_after(lambda: running.simulator.delete_environment(case.chain, case.name)):
+        seen = case.wait_for("it is missed", lambda now: condition(now, "Synced")["reason"] == "EnvironmentMissing")
     assert "environment vanishing" in condition(seen, "Synced")["message"]
     assert condition(seen, "Ready")["status"] == "False"
     case.wait_event("EnvironmentVanished")
@@ -158,9 +159,10 @@ def test_a_deployment_that_sleeps_or_wakes_is_ready(running: Stage, name: str) -
 
 def test_a_deployment_that_baseten_updates_unasked_is_waited_for(running: Stage) -> None:
     case = settled(running, "updated")
-    running.simulator.set_deployment(case.current(), status="UPDATING", for_seconds=1)
+    running.simulator.set_deployment(case.current(), status="UPDATING")
     case.wait_condition("Ready", "False", "Deploying", "UPDATING")
     case.wait_condition("Reconciling", "True", "Deploying")
+    running.simulator.set_deployment(case.current(), status="ACTIVE")
     case.wait_settled()
     case.wait_event("DeploymentStatusChanged", "from UPDATING to ACTIVE")
     assert case.sent() == []

@@ -54,7 +54,7 @@ def test_a_rollout_under_way_at_sigterm_is_finished_and_its_outcome_written(stag
     case = settled(stage)
     stage.simulator.hold("call", method="POST", path=f"/chains/{case.chain}/.*{TYPES}", point="after_effect")
     case.apply(chainletSettings=RETYPED)
-    stage.simulator.wait_held("call", timeout=30)
+    stage.simulator.wait_held("call")
     heard(operator)
     mark = case.mark()
     stage.simulator.release()
@@ -73,7 +73,7 @@ def test_a_call_without_an_answer_reaches_its_timeout_and_stays_an_open_intent(s
     case = settled(stage)
     stage.simulator.hold("call", method="POST", path=f"/chains/{case.chain}/.*{TYPES}", if_gone="drop")
     case.apply(chainletSettings=RETYPED)
-    stage.simulator.wait_held("call", timeout=30)
+    stage.simulator.wait_held("call")
     heard(operator)
     assert operator.wait() == 0
     (entry,) = case.see()["status"]["operations"]
@@ -87,15 +87,15 @@ def test_a_call_without_an_answer_reaches_its_timeout_and_stays_an_open_intent(s
 
 def test_a_call_that_takes_longer_than_the_grace_does_not_hold_the_end_up(stage: Stage) -> None:
     """The kubelet would kill it; its intent is written, and what became of it is found out in the next life."""
-    operator = stage.run_operator({"chainenv.app:GRACE_SECONDS": 1.0}, CHAINENV_REQUEST_TIMEOUT_SECONDS="120")
+    operator = stage.run_operator({"chainenv.app.supervision:GRACE_SECONDS": 1.0}, CHAINENV_REQUEST_TIMEOUT_SECONDS="120")
     case = settled(stage)
     stage.simulator.hold("call", method="POST", path=f"/chains/{case.chain}/.*{TYPES}")
     case.apply(chainletSettings=RETYPED)
-    stage.simulator.wait_held("call", timeout=30)
+    stage.simulator.wait_held("call")
     heard(operator)
-    wait_until("it has ended although the call has not", lambda: not operator.alive, timeout=20)
+    wait_until("it has ended although the call has not", lambda: not operator.alive)
     assert operator.wait() == 0
-    stage.simulator.wait_held("call", gone=1, timeout=30)
+    stage.simulator.wait_held("call", gone=1)
     stage.simulator.release()
     operator.start()
     wait_done(case)
@@ -108,7 +108,7 @@ def test_sigterm_with_the_api_server_away_ends_it_all_the_same(stage: Stage, pro
     case = settled(stage)
     stage.simulator.hold("call", method="POST", path=f"/chains/{case.chain}/.*{TYPES}", point="after_effect")
     case.apply(chainletSettings=RETYPED)
-    stage.simulator.wait_held("call", timeout=30)
+    stage.simulator.wait_held("call")
     proxy.refuse()
     heard(operator)
     stage.simulator.release()

@@ -1,12 +1,12 @@
-"""Baseten in fifty lines, pure: what each call makes of an environment (API.md). Refuses what Baseten refuses."""
+"""Baseten in fifty lines, pure: what each call makes of an environment (docs/baseten-api.md). Refuses what Baseten refuses."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
 
-from chainenv.core.actions import (
-    Call,
+from chainenv.core.changes import (
+    AnyChange,
     CreateEnvironment,
     Deactivate,
     Promote,
@@ -14,7 +14,9 @@ from chainenv.core.actions import (
     UpdateInstanceTypes,
     UpdatePromotionSettings,
 )
-from chainenv.core.world import ChainletState, Deployment, Desired, Environment, Settings
+from chainenv.core.desired import Desired
+from chainenv.core.environment import ChainletState, Deployment, Environment
+from chainenv.core.values import Settings
 from chainenv.crd.types import InstanceType
 
 SURGE = "rolling_deploy_config.max_surge_percent"
@@ -24,7 +26,7 @@ class RefusedError(Exception):
     """Baseten says no."""
 
 
-def apply(environment: Environment | None, call: Call, wanted: Desired, *, new_id: str, now: datetime) -> Environment:
+def apply(environment: Environment | None, call: AnyChange, wanted: Desired, *, new_id: str, now: datetime) -> Environment:
     """``new_id``: of the deployment that the call starts, if it starts one."""
     if isinstance(call, CreateEnvironment):
         return _create(environment, call, wanted, now)

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from chainenv.core.actions import Action, Call, CreateEnvironment, Plan, Promote, UpdateInstanceTypes, with_entry
+from chainenv.core.actions import Action, Plan
+from chainenv.core.changes import AnyChange, CreateEnvironment, Promote, UpdateInstanceTypes
+from chainenv.core.desired import Desired
+from chainenv.core.environment import Deployment, Environment
+from chainenv.core.journal import with_entry
 from chainenv.core.plan import plan
 from chainenv.core.recover import lookups, recover
-from chainenv.core.world import Deployment, Desired, Environment, World, entry_id
+from chainenv.core.world import World, entry_id
 from chainenv.crd.types import JournalEntry
 
 from .model import RefusedError, apply, finish
@@ -35,7 +39,7 @@ class Story:
     shown: Environment | None = None
     ended: dict[str, Deployment] = field(default_factory=dict)
     sent: list[tuple[datetime, Action]] = field(default_factory=list)
-    happened: list[Call] = field(default_factory=list)
+    happened: list[AnyChange] = field(default_factory=list)
     seen_candidate: str | None = None
     acted: Desired | None = None
 
@@ -97,18 +101,18 @@ class Story:
         self, action: Action, fate: str, lag: float, intent: tuple[JournalEntry, ...] | None, done: tuple[JournalEntry, ...]
     ) -> None:
         if fate in (LOST, KILLED_AFTER):
-            self._happen(action.call, lag)
+            self._happen(action.change, lag)
         if intent is not None:
             self.journal = intent
         elif fate in (LOST, UNSENT):
             self.journal = done
 
     def _answered(self, action: Action, lag: float, done: tuple[JournalEntry, ...]) -> tuple[JournalEntry, ...]:
-        started, refused = self._happen(action.call, lag)
+        started, refused = self._happen(action.change, lag)
         if refused:
             update = {"outcome": "Refused", "finished_at": self.now, "message": refused}
             return with_entry(done, action.entry.model_copy(update=update))
-        if isinstance(action.call, CreateEnvironment):
+        if isinstance(action.change, CreateEnvironment):
             self.known = True
             return ()
         update = {"outcome": "Accepted", "finished_at": self.now, "deployment_id": started}
@@ -116,7 +120,7 @@ class Story:
 
     # -- Baseten -----------------------------------------------------------------------------------------------------
 
-    def _happen(self, call: Call, lag: float) -> tuple[str | None, str | None]:
+    def _happen(self, call: AnyChange, lag: float) -> tuple[str | None, str | None]:
         """The deployment that was started, and why the call was refused."""
         self.observed()
         new_id = f"new-{len(self.happened)}"

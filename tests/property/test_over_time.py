@@ -1,4 +1,4 @@
-"""What must hold from run to run: corrections settle, stop, and start no deployment twice (DESIGN section 4)."""
+"""What must hold from run to run: corrections settle, stop, and start no deployment twice (docs/behaviour.md, "Nothing twice")."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainenv.core.actions import MOST_UNCONFIRMED, CreateEnvironment, Operation, Plan, Promote, UpdateInstanceTypes
+from chainenv.core.actions import Plan
+from chainenv.core.changes import CreateEnvironment, Promote, UpdateInstanceTypes
+from chainenv.core.desired import Desired
+from chainenv.core.environment import ChainletState, Deployment, Environment
+from chainenv.core.journal import MOST_UNCONFIRMED
 from chainenv.core.recover import recover
-from chainenv.core.world import ChainletState, Deployment, Desired, Environment, World, digest
+from chainenv.core.values import digest
+from chainenv.core.world import World
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import InstanceType, JournalEntry
 
 from .story import ANSWERED, FATES, UNSENT, Story
@@ -160,8 +166,8 @@ def test_even_when_no_answer_ever_comes_a_rollout_is_sent_three_times_an_hour_at
 ) -> None:
     story = Story(*start)
     while (story.now - NOW).total_seconds() < 7000:
-        kinds = [a.call for a in story.look(ANSWERED if story.truth is None else UNSENT).actions]
-        story.sent = [s for s in story.sent if isinstance(s[1].call, Promote | UpdateInstanceTypes)]
+        kinds = [a.change for a in story.look(ANSWERED if story.truth is None else UNSENT).actions]
+        story.sent = [s for s in story.sent if isinstance(s[1].change, Promote | UpdateInstanceTypes)]
         story.passes(random.choice([61, 90, 300]) if kinds else 61)
     assert story.most_in_an_hour() <= 3
 

@@ -8,21 +8,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainenv.core.actions import (
-    Action,
-    CreateEnvironment,
-    Deactivate,
-    Plan,
-    Promote,
-    UpdateAutoscaling,
-    UpdateInstanceTypes,
-    UpdatePromotionSettings,
-)
-from chainenv.core.attempts import unsettled
+from chainenv.core.actions import Action, Plan
+from chainenv.core.changes import CreateEnvironment, Deactivate, Promote, UpdateAutoscaling, UpdateInstanceTypes, UpdatePromotionSettings
 from chainenv.core.deletion import plan_deletion
+from chainenv.core.desired import Desired
+from chainenv.core.environment import Deployment
+from chainenv.core.journal import unsettled
 from chainenv.core.plan import plan
 from chainenv.core.recover import recover
-from chainenv.core.world import Deployment, Desired, World
+from chainenv.core.world import World
 
 from .worlds import IDS, NOW, desireds, holding, worlds
 
@@ -36,7 +30,7 @@ def decide(world: World) -> Plan:
 
 def starts(planned: Plan) -> list[Action]:
     """What starts a deployment that costs GPUs."""
-    return [action for action in planned.actions if isinstance(action.call, Promote | UpdateInstanceTypes)]
+    return [action for action in planned.actions if isinstance(action.change, Promote | UpdateInstanceTypes)]
 
 
 @given(desireds, st.booleans())
@@ -49,7 +43,7 @@ def test_a_settled_world_plans_nothing(wanted: Desired, deployed: bool) -> None:
 @given(worlds)
 def test_never_two_creates_and_none_of_what_is_there(world: World) -> None:
     planned = decide(world)
-    creates = [a for a in planned.actions if isinstance(a.call, CreateEnvironment)]
+    creates = [a for a in planned.actions if isinstance(a.change, CreateEnvironment)]
     assert len(creates) <= 1
     assert not creates or (world.environment is None and len(planned.actions) == 1)
     if any(e.operation == "CreateEnvironment" and unsettled(e) and world.observed(e) < 60 for e in world.journal):
@@ -84,7 +78,7 @@ def test_an_intent_knows_every_deployment_that_was_there(world: World) -> None:
 
 def sent(action: Action) -> set[Any]:
     """What an action would write, as paths."""
-    match action.call:
+    match action.change:
         case CreateEnvironment(promotion=promotion, chainlets=chainlets):
             fields = {(n, "instance_type_id") for n, t, _ in chainlets if t} | {(n, k) for n, _, s in chainlets for k in s}
             return set(promotion) - PAIR | fields
@@ -107,8 +101,8 @@ def test_unmanaged_fields_never_appear_in_an_action(world: World) -> None:
     }
     for action in decide(world).actions:
         assert sent(action) <= managed
-        if isinstance(action.call, Promote):
-            assert action.call.deployment_id == wanted.deployment_id
+        if isinstance(action.change, Promote):
+            assert action.change.deployment_id == wanted.deployment_id
 
 
 @given(worlds)
@@ -116,7 +110,7 @@ def test_only_what_differs_is_sent(world: World) -> None:
     seen = world.environment
     for action in decide(world).actions if seen else ():
         assert seen is not None
-        match action.call:
+        match action.change:
             case UpdatePromotionSettings(changes=changes):
                 assert any(seen.promotion.get(k) != v for k, v in changes.items())
                 assert all(seen.promotion.get(k) != v for k, v in changes.items() if k not in PAIR)
@@ -129,7 +123,7 @@ def test_only_what_differs_is_sent(world: World) -> None:
 
 def summary(planned: Plan) -> Any:
     """A plan without the order in which chainlets are told."""
-    actions = [(type(a.call), sent(a), a.entry.hash, a.entry.attempts, a.intent_first) for a in planned.actions]
+    actions = [(type(a.change), sent(a), a.entry.hash, a.entry.attempts, a.intent_first) for a in planned.actions]
     return (
         actions,
         sorted(f.reason for f in planned.findings),
@@ -201,7 +195,7 @@ def test_deletion_only_deactivates_what_is_there_and_releases_nothing_that_is_on
     world = replace(world, desired=replace(world.desired, deletion=policy, management=management))
     planned = plan_deletion(recover(world))
     there = world.environment.deployments if world.environment else ()
-    assert all(isinstance(a.call, Deactivate) and a.call.deployment_id in {d.id for d in there} for a in planned.actions)
+    assert all(isinstance(a.change, Deactivate) and a.change.deployment_id in {d.id for d in there} for a in planned.actions)
     assert not (planned.release and planned.actions)
     mine = world.ours or world.environment is None or world.desired.adoption == "Adopt"
     ours = mine and policy != "Retain" and management != "Observe"

@@ -12,15 +12,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainenv.core.actions import Finding, Severity
 from chainenv.core.deletion import plan_deletion
+from chainenv.core.environment import SERVING, Chainlet, ChainletState, Deployment, Environment
+from chainenv.core.findings import Finding, Severity
 from chainenv.core.plan import plan
+from chainenv.core.polling import Intervals, next_poll
 from chainenv.core.reasons import Reason
 from chainenv.core.recover import recover
-from chainenv.core.report import GRACE_SECONDS
-from chainenv.core.schedule import Intervals, next_look
-from chainenv.core.status import Report, changes, project, to_json
-from chainenv.core.world import SERVING, Chainlet, ChainletState, Deployment, Environment
+from chainenv.core.status import GRACE_SECONDS, Observed, Report, Unobserved, changes, project, to_json
 from chainenv.crd.types import ChainEnvironmentStatus, InstanceType
 
 from .worlds import NOW, environment, of, world
@@ -46,7 +45,7 @@ HOSTILE = (
 
 
 def reported(random: Random) -> Report:
-    """The report of a run over any world, as the engine makes it; sometimes of one that failed or could not look."""
+    """The report of a run over any world, as the engine makes it; sometimes of one that failed or could not read."""
     given_ = world(random)
     planned = (plan_deletion if random.random() < 0.2 else plan)(recover(given_))
     failed = random.random() < 0.2
@@ -54,14 +53,12 @@ def reported(random: Random) -> Report:
     return Report(
         generation=given_.desired.generation,
         now=NOW,
-        observed=not failed or random.random() < 0.5,
-        environment=given_.environment,
+        observation=Observed(given_.environment) if not failed or random.random() < 0.5 else Unobserved(random.random() < 0.1),
         findings=(*planned.findings, *trouble),
         drift=planned.drift,
         journal=planned.journal,
-        calls=tuple(a.call for a in planned.actions if random.random() < 0.8),
-        complete=not failed,
-        stale=random.random() < 0.1,
+        changes=tuple(a.change for a in planned.actions if random.random() < 0.8),
+        acted_on=not failed,
         failing_for=random.choice([0.0, 1.0, 59.0, 60.0, 3600.0]) if failed else 0.0,
         reconcile_request="t1" if random.random() < 0.2 else None,
     )
@@ -127,7 +124,7 @@ def test_ready_is_true_only_for_what_was_observed_to_serve(pair: tuple[ChainEnvi
 def test_synced_becomes_true_only_by_an_observation_without_findings(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
     given_ = pair[1]
     before, synced = have(pair[0]).get("Synced"), have(project(*pair))["Synced"]
-    confirmed = given_.observed and not given_.findings and not given_.calls and not given_.drift
+    confirmed = given_.observed and not given_.findings and not given_.changes and not given_.drift
     if confirmed:
         assert synced.status == "True"
     elif synced.status == "True":
@@ -141,7 +138,13 @@ def test_one_read_that_failed_writes_nothing(pair: tuple[ChainEnvironmentStatus,
     previous = pair[0] if pair[0].conditions else project(*pair)
     trouble = Finding(Severity.BLOCKED, Reason.UNAVAILABLE, "a request failed", "next try by 12:01Z")
     first = Report(
-        generation=pair[1].generation, now=NOW, findings=(trouble,), journal=previous.operations, drift=previous.drift, complete=False
+        generation=pair[1].generation,
+        now=NOW,
+        observation=Unobserved(),
+        findings=(trouble,),
+        journal=previous.operations,
+        drift=previous.drift,
+        acted_on=False,
     )
     assert project(previous, first) == previous
     assert list(changes(previous, project(previous, replace(first, failing_for=59)))) == [], "nor does a minute of failures warn anybody"
@@ -169,7 +172,7 @@ def test_the_message_is_never_good_news_while_something_is_wrong(pair: tuple[Cha
 
 @given(pairs)
 def test_what_moves_is_looked_at_sooner_than_what_is_settled(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
-    seconds = next_look(pair[1], Intervals(), missing=False, looks=0, luck=0.5)
+    seconds = next_poll(pair[1], Intervals(), missing=False, unchanged=0, jitter=0.5)
     if "Reconciling" in have(project(*pair)):
         assert seconds <= 60
     assert 0 < seconds <= 330
@@ -208,10 +211,10 @@ def test_hostile_answers_never_raise(drawn: tuple[Random, Environment], deleting
     random, seen = drawn
     given_ = replace(world(random), environment=seen, missing_since=None)
     planned = (plan_deletion if deleting else plan)(recover(given_))
-    report = Report(1, NOW, True, seen, planned.findings, planned.drift, planned.journal, tuple(a.call for a in planned.actions))
+    report = Report(1, NOW, Observed(seen), planned.findings, planned.drift, planned.journal, tuple(a.change for a in planned.actions))
     status = project(FRESH, report)
     stored = json.loads(json.dumps(to_json(status)))
     assert to_json(ChainEnvironmentStatus.model_validate(stored)) == stored
     assert all(len(c.message) <= 32768 for c in status.conditions)
     list(changes(FRESH, status))
-    next_look(report, Intervals(), missing=planned.missing, looks=0, luck=0.5)
+    next_poll(report, Intervals(), missing=planned.missing, unchanged=0, jitter=0.5)

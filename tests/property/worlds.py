@@ -10,8 +10,11 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from chainenv.core.actions import Operation, Outcome
-from chainenv.core.world import Chainlet, ChainletState, Deployment, Desired, DesiredChainlet, Environment, World, digest, entry_id
+from chainenv.core.desired import Desired, DesiredChainlet
+from chainenv.core.environment import Chainlet, ChainletState, Deployment, Environment
+from chainenv.core.values import digest
+from chainenv.core.world import World, entry_id
+from chainenv.crd.enums import Operation, Outcome
 from chainenv.crd.types import InstanceType, JournalEntry
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ def main() -> int:
             continue
         failed += 1
         if arguments.all:
-            print(f"seed {seed}: {outcome.violation}", flush=True)
+            print(f"seed {seed}: {str(outcome.violation)[-300:]}".replace("\n", " "), flush=True)
             continue
         print(shrink(outcome).text)
         break

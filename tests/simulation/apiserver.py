@@ -45,6 +45,7 @@ class ApiServer:
         self._uid = 0
         self.objects: dict[Name, Raw] = {}
         self.secrets: dict[Name, Raw] = {}
+        self.leases: dict[Name, Raw] = {}
         self.watchers: list[Watcher] = []
         self.failing: dict[str, tuple[int, str]] = {}
         self.on_status: list[Callable[[Raw, Raw], None]] = []
@@ -102,9 +103,24 @@ class ApiServer:
         if parts[:3] == ["api", "v1", "namespaces"] and parts[4] == "secrets":
             self._fail("secret")
             return clone(self._found(self.secrets, (parts[3], parts[5])))
+        if parts[:2] == ["apis", "coordination.k8s.io"]:
+            return self._lease(method, parts[4], parts[6:], body)
         if parts[:2] == ["apis", GROUP]:
             return self._resource(method, (parts[4], parts[6]), parts[7:], body)
         raise ClusterError(404, f"the server could not find {path}")
+
+    def _lease(self, method: str, namespace: str, rest: list[str], body: Any) -> Raw:
+        name = namespace, rest[0] if rest else body["metadata"]["name"]
+        if method == "POST":
+            if name in self.leases:
+                raise ClusterError(409, f"{name[1]} already exists")
+        elif method == "GET":
+            return clone(self._found(self.leases, name))
+        elif body["metadata"].get("resourceVersion") != self._found(self.leases, name)["metadata"]["resourceVersion"]:
+            raise ClusterError(409, "the object has been modified; please apply your changes to the latest version and try again")
+        self._version += 1
+        self.leases[name] = json.loads(json.dumps(body)) | {"metadata": {**body["metadata"], "resourceVersion": str(self._version)}}
+        return clone(self.leases[name])
 
     def _resource(self, method: str, name: Name, rest: list[str], body: Any) -> Raw:
         if method == "GET":

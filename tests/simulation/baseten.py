@@ -58,6 +58,14 @@ class Shape:
     build_seconds: float = 180.0
     skew: float = 0.0
     """By how much Baseten's clock is ahead."""
+    queues: bool = False
+    """A second promotion waits until the first is over, instead of being refused."""
+    ramp_seconds: float = 0.0
+    """From serving to having all of the traffic."""
+    audit: str = "refused"
+    """What the audit log answers: refused, absent, broken, empty, garbage, true, or late (two minutes after the change)."""
+    hides: tuple[str, ...] = ()
+    """Promotion settings that this server does not know: it drops them, and shows none."""
 
 
 class RefusedError(Exception):
@@ -89,6 +97,9 @@ class Environment:
     current: Deployment | None = None
     candidate: Deployment | None = None
     progress: str | None = None
+    paused: bool = False
+    """Somebody halted the promotion."""
+    queue: list[Deployment] = field(default_factory=list)
     promoted: set[str] = field(default_factory=set)
     """Every deployment that was asked to be promoted into it and began to be, with what came of it."""
 
@@ -110,6 +121,12 @@ class Baseten:
         self.environments: dict[str, Environment] = {}
         self._count = 0
         self.next_fails = 0
+        self.garbled: Json = {}
+        """Promotion settings that are shown as something else."""
+        self.actor = "stranger-key"
+        """Whose key the call has that is being handled."""
+        self.audited: list[tuple[float, str, str, str, str]] = []
+        """Moment, kind, environment, deployment and key of each rollout."""
         self.on_start: Callable[[Deployment, Environment], None] = lambda *_: None
 
     # -- lives -------------------------------------------------------------------------------------------------------
@@ -145,21 +162,48 @@ class Baseten:
                 environment.progress = "FAILED" if status != "INACTIVE" else "CANCELED"
                 if self.shape.old:
                     environment.candidate = None  # nothing says what became of it
+                self._next(environment)
 
     def _promote_if_candidate(self, made: Deployment) -> None:
         for environment in self.environments.values():
             if environment.candidate is made and made.status == "ACTIVE":
+                if environment.paused:
+                    self._loop.call_later(60, self._promote_if_candidate, made)
+                    return
+                if self.shape.ramp_seconds and environment.progress != "RAMPING_UP":
+                    environment.progress = "RAMPING_UP"
+                    self._loop.call_later(self.shape.ramp_seconds, self._promote_if_candidate, made)
+                    return
                 before, environment.current, environment.candidate = environment.current, made, None
                 environment.progress = "SUCCEEDED"
                 environment.types = dict(made.types)
                 made.environment = environment.name
                 if before is not None and environment.promotion["promotion_cleanup_strategy"] != "KEEP" and before.status in SERVING:
                     before.status = "SCALED_TO_ZERO"
+                self._next(environment)
+
+    def _next(self, environment: Environment) -> None:
+        environment.paused = False
+        while environment.queue and not environment.busy:
+            self._begin(environment, environment.queue.pop(0))
+
+    def pause(self, environment: Environment, *, paused: bool) -> None:
+        """Of a promotion that is under way."""
+        if environment.busy:
+            environment.paused, environment.progress = paused, "PAUSED" if paused else "RELEASING"
 
     def start(self, environment: Environment, made: Deployment) -> None:
         """A promotion begins."""
         self.on_start(made, environment)
         environment.promoted.add(made.id)
+        if environment.busy:
+            environment.queue.append(made)
+        else:
+            self._begin(environment, made)
+
+    def _begin(self, environment: Environment, made: Deployment) -> None:
+        if made.status in OFF:
+            return
         if environment.current is None and made.status != "ACTIVE":
             environment.current = made
             return
@@ -224,8 +268,29 @@ class Baseten:
     def _get_deployment(self, parameters: Mapping[str, str], _: Json) -> Json:
         return self._deployment(self._known(parameters["chain_deployment_id"]))
 
-    def _get_audit_logs(self, *_: Any) -> Json:
-        raise RefusedError(403, "not allowed")
+    def _list_rollout_audit_logs(self, parameters: Mapping[str, str], _: Json) -> Json:
+        """Changes of all who have a key, the newest first."""
+        refusals = {"refused": (403, "not allowed"), "absent": (404, "no such page"), "broken": (500, "it broke")}
+        if self.shape.audit in refusals:
+            raise RefusedError(*refusals[self.shape.audit])
+        if self.shape.audit == "garbage":
+            return {"items": [None, 7, {"created": 12, "event_type": [], "actor": "you", "event_data": {"chain_deployment_id": {}}}]}
+        until = {"empty": -1.0, "late": self._loop.now - 120}.get(self.shape.audit, self._loop.now)
+        return {
+            "items": [
+                {
+                    "created": self._time(at),
+                    "event_type": kind,
+                    "event_data": {"chain_deployment_id": identity, "environment_name": name},
+                    "actor": {"type": "API_KEY", "api_key_prefix": key[:6]},
+                }
+                for at, kind, name, identity, key in reversed(self.audited)
+                if at <= until and name == parameters["env_name"]
+            ]
+        }
+
+    def _audit(self, kind: str, environment: Environment, made: Deployment) -> None:
+        self.audited.append((self._loop.now, kind, environment.name, made.id, self.actor))
 
     def _known(self, identity: str) -> Deployment:
         found = self.deployments.get(identity)
@@ -259,7 +324,7 @@ class Baseten:
         chosen = strategy[1] if self.shape.old else strategy[0]
         if chosen:
             environment.promotion["promotion_cleanup_strategy"] = chosen
-        environment.promotion.update(given)
+        environment.promotion.update({name: value for name, value in given.items() if name not in self.shape.hides})
         if inner:
             environment.promotion["rolling_deploy_config"].update({"max_surge_percent": 10, **inner})
 
@@ -294,9 +359,10 @@ class Baseten:
         if environment.current is None:
             environment.types.update(wanted)
             return {"requires_redeployment": False, "chain_deployment": None, "chainlet_environment_settings": []}
-        if environment.busy:
+        if environment.busy and not self.shape.queues:
             raise RefusedError(self.shape.busy, "a promotion is running")
         made = self.deploy(environment.name, {**environment.types, **wanted})
+        self._audit("CHAINLET_INSTANCE_TYPE_CHANGED", environment, made)
         if self.shape.types_at_once:
             environment.types.update(wanted)
         if self.shape.normal_form:
@@ -308,7 +374,7 @@ class Baseten:
     def _promote(self, parameters: Mapping[str, str], body: Json) -> Json:
         environment = self._environment(parameters)
         source = self._known(body["deployment_id"])
-        if environment.busy:
+        if environment.busy and not self.shape.queues:
             raise RefusedError(self.shape.busy, "a promotion is running")
         if source is environment.current:
             raise RefusedError(400, "the deployment is the current one")
@@ -319,6 +385,7 @@ class Baseten:
         )
         made = self.deploy(environment.name, environment.types or source.types, build=False) if copied else source
         environment.promoted.add(source.id)
+        self._audit("CHAIN_DEPLOYMENT_PROMOTED", environment, made)
         self.start(environment, made)
         return self._deployment(made)
 
@@ -339,7 +406,9 @@ class Baseten:
 
     def show(self, environment: Environment) -> Json:
         visible = environment.current is not None and environment.current.served
-        promotion = _copy(environment.promotion)
+        promotion = {
+            name: value for name, value in {**_copy(environment.promotion), **self.garbled}.items() if name not in self.shape.hides
+        }
         if self.shape.old:
             promotion["rolling_deploy_config"]["promotion_cleanup_strategy"] = promotion.pop("promotion_cleanup_strategy")
         shown: Json = {
@@ -360,8 +429,14 @@ class Baseten:
         if not self.shape.old:
             candidate = environment.candidate
             shown["candidate_deployment"] = self._deployment(candidate) if candidate else None
-            shown["in_progress_promotion"] = {"status": environment.progress} if environment.progress else None
+            shown["in_progress_promotion"] = self._progress(environment)
         return shown
+
+    @staticmethod
+    def _progress(environment: Environment) -> Json | None:
+        if environment.progress is None:
+            return None
+        return {"status": environment.progress, "percent_traffic_to_new_version": 50 if environment.progress == "RAMPING_UP" else 0}
 
     def _deployment(self, made: Deployment) -> Json:
         environment = self.environments.get(made.environment or "")

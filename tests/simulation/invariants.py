@@ -16,6 +16,10 @@ SETTLE = 55.0
 """Nearly the settling time of 60 s: a rollout without an answer may still be running for so long."""
 STALE_SPEC = 420.0
 """A lost watch event is made good by the next list (300 s)."""
+GRACE = 75.0
+"""A minute, and a call that runs into its timeout."""
+HOUR, DAY = 3600.0, 86_400.0
+PASSING = ("Unavailable", "RateLimited")
 MOST_READS, MOST_WRITES, MOST_KUBE_WRITES = 600, 60, 600
 MOST_JOURNAL = 12
 MOST_BYTES = 500 * 1024
@@ -42,17 +46,22 @@ class Invariants:
         self.episodes: dict[Any, Episode] = {}
         self.epoch: defaultdict[str, int] = defaultdict(int)
         self.lineage = 0
+        self.writes: list[Sent] = []
         self.specs: list[tuple[float, str, Json]] = []
         self.wiped = False
-        self.reads: dict[str, Json | None] = {}
-        self.promoted: dict[str, set[str]] = {}
-        """By process: what its last read showed, and what had been promoted into the environment by then."""
+        self.reads: dict[tuple[str, str], Json | None] = {}
+        self.promoted: dict[tuple[str, str], set[str]] = {}
+        """By process and environment: what its last read showed, and what had been promoted into the environment by then."""
         self.hours: defaultdict[tuple[int, str], int] = defaultdict(int)
         self.warned: set[str] = set()
         self.held: set[str] = set()
         self.begun: dict[str, float] = {}
         self.rollouts: list[tuple[Sent, str, int]] = []
-        self.lost = 0
+        self.neighbours: set[str] = set()
+        self.failing_since: dict[str, float] = {}
+        self.restricted_until: dict[str, float] = {}
+        self.disturbed_at = 0.0
+        """When anything last was wrong that concerns every resource."""
         network.on_send.append(self.sent)
         network.on_land.append(self.landed)
         network.on_read.append(self.read)
@@ -95,19 +104,29 @@ class Invariants:
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
-    def resource(self) -> Raw | None:
-        return next(iter(self._api.objects.values()), None)
+    def resource(self, environment: str) -> Raw | None:
+        return next((raw for raw in self._api.objects.values() if raw["spec"]["environmentName"] == environment), None)
+
+    def environment_of(self, sent: Sent) -> str:
+        """Which environment a call is about."""
+        named = sent.parameters.get("env_name") or sent.body.get("name")
+        if named is None and "chain_deployment_id" in sent.parameters:
+            made = self._baseten.deployments.get(sent.parameters["chain_deployment_id"])
+            named = made.environment if made else None
+        return str(named)
 
     def sent(self, sent: Sent) -> None:
         now = self._net.loop.now
         write = not sent.endpoint.startswith(("get_", "list_"))
-        self.count("writes" if write else "reads", MOST_WRITES if write else MOST_READS)
+        name = self.environment_of(sent)
+        self.count(f"{'writes' if write else 'reads'} of {name}", MOST_WRITES if write else MOST_READS)
         if not write:
             return
-        self._managed(sent, now)
+        self.writes.append(sent)
+        self._managed(sent, now, name)
         if sent.endpoint not in ROLLOUTS:
             return
-        raw = self.resource()
+        raw = self.resource(name)
         uid = raw["metadata"]["uid"] if raw else "none"
         for other, other_uid, lineage in self.rollouts:
             under_way = not other.answered and not other.landed and now - other.at < SETTLE
@@ -123,15 +142,16 @@ class Invariants:
         key = (uid, made, sent.endpoint, self.epoch[sent.endpoint], value if sent.endpoint == "promote" else "")
         sent.episode = self.episodes.setdefault(key, Episode(f"{sent.endpoint} {value}"))
         sent.episode.sends.append(sent)
-        policies = [s.get("managementPolicy", "Reconcile") for s in self._recent(now, 70.0)]
+        policies = [s.get("managementPolicy", "Reconcile") for s in self._recent(now, 70.0, name)]
         if policies and all(p != "Reconcile" for p in policies):
             self.broken("no rollout while paused or observed", f"#{sent.number} {sent.endpoint} is sent under {policies[-1]}")
 
-    def _recent(self, now: float, seconds: float) -> list[Json]:
-        """Specs that were in force at some time within the last seconds."""
+    def _recent(self, now: float, seconds: float, name: str) -> list[Json]:
+        """Specs of the environment that were in force at some time within the last seconds."""
         out: list[Json] = []
-        for index, (_, _, spec) in enumerate(self.specs):
-            ended = self.specs[index + 1][0] if index + 1 < len(self.specs) else now
+        specs = [each for each in self.specs if each[2]["environmentName"] == name]
+        for index, (_, _, spec) in enumerate(specs):
+            ended = specs[index + 1][0] if index + 1 < len(specs) else now
             if ended >= now - seconds:
                 out.append(spec)
         return out
@@ -152,8 +172,8 @@ class Invariants:
         if self.hours[hour, what] == most + 1:
             self.broken(f"bounded {what}", f"more than {most} in hour {hour}")
 
-    def _managed(self, sent: Sent, now: float) -> None:
-        recent = self._recent(now, STALE_SPEC)
+    def _managed(self, sent: Sent, now: float, name: str) -> None:
+        recent = self._recent(now, STALE_SPEC, name)
         if recent and all(s.get("managementPolicy") in ("Pause", "Observe") for s in recent):
             self.broken("nothing is written while paused or observed", f"#{sent.number} {sent.endpoint}")
         if not any(_allowed(sent, spec) for spec in recent):
@@ -165,12 +185,13 @@ class Invariants:
     # -- status ------------------------------------------------------------------------------------------------------
 
     def read(self, sent: Sent, document: Json | None) -> None:
-        self.reads[sent.process] = document
-        environment = self._baseten.environments.get(sent.parameters["env_name"])
-        self.promoted[sent.process] = set(environment.promoted) if environment else set()
+        name = sent.parameters["env_name"]
+        self.reads[sent.process, name] = document
+        environment = self._baseten.environments.get(name)
+        self.promoted[sent.process, name] = set(environment.promoted) if environment else set()
 
     def status_written(self, old: Raw, new: Raw) -> None:
-        self.count("status writes", MOST_KUBE_WRITES)
+        self.count(f"status writes of {new['metadata']['name']}", MOST_KUBE_WRITES)
         status = new["status"]
         if status.get("operations"):
             self.wiped = False
@@ -184,21 +205,49 @@ class Invariants:
         self._true(self._net.writer, new, conditions, before)
 
     def _true(self, process: str, raw: Raw, conditions: dict[str, Json], before: dict[str, Json]) -> None:
-        if process not in self.reads or raw["status"].get("conditions") == list(before.values()):
+        seen = process, raw["spec"]["environmentName"]
+        if seen not in self.reads or raw["status"].get("conditions") == list(before.values()):
             return  # a write of the journal alone says nothing new
-        shown, spec = self.reads[process], raw["spec"]
+        shown, spec = self.reads[seen], raw["spec"]
         synced, ready = conditions.get("Synced"), conditions.get("Ready")
         fresh = synced is not None and synced.get("observedGeneration") == raw["metadata"]["generation"]
         if synced and synced["status"] == "True" and fresh:
-            problem = differs(spec, shown, self._promoted(spec) or spec["deploymentID"] in self.promoted[process])
-            if problem:
+            problem = differs(spec, shown, self._promoted(spec) or spec["deploymentID"] in self.promoted[seen])
+            if problem and not self._passing(raw, conditions, before):
                 self.broken("Synced only when true", f"Synced=True, but the last read of {process} showed: {problem}")
+            queued = self._queued(spec)
+            if queued:
+                self.broken("Synced only when true", f"Synced=True, and {queued} still waits for another promotion")
             if shown and (shown.get("candidate_deployment") or {}).get("status") in RUNNING and "Reconciling" not in conditions:
                 self.broken("a rollout under way is never healthy", "no Reconciling while the candidate is not there yet")
         if ready and ready["status"] == "True" and (before.get("Ready") or {}).get("status") != "True":
             current = (shown or {}).get("current_deployment") or {}
             if current.get("status") not in SERVING:
                 self.broken("Ready only when true", f"Ready=True, but the last read of {process} showed {current.get('status')}")
+
+    def _passing(self, raw: Raw, conditions: dict[str, Json], before: dict[str, Json]) -> bool:
+        """Whether Synced may stay as it was: for the first minute of failures that pass by themselves."""
+        now, uid = self._net.loop.now, raw["metadata"]["uid"]
+        if (before.get("Synced") or {}).get("status") != "True" or (conditions.get("Reconciling") or {}).get("reason") not in PASSING:
+            return False
+        since = self.failing_since.get(uid, -DAY)
+        if now - since > HOUR:
+            self.failing_since[uid] = since = now
+        return now - since < GRACE
+
+    def _queued(self, spec: Json) -> str | None:
+        """A deployment that Baseten told the operator of, and that has not had its turn."""
+        environment = self._baseten.environments.get(spec["environmentName"])
+        told = {d for s, _, _ in self.rollouts if s.answered for d in (*s.started, s.body.get("deployment_id"))}
+        return next((d.id for d in environment.queue if d.id in told), None) if environment else None
+
+    def neighbours_are_served(self, environment: Environment) -> None:
+        """A quarter of an hour after somebody changed its settings: what happens to one resource is not the affair of others."""
+        now = self._net.loop.now
+        lately = now - max(self.disturbed_at, self.restricted_until.get(environment.name, 0.0)) < 3900
+        if lately or environment.autoscaling["Llm"]["max_replica"] == 4:
+            return
+        self.broken("one resource's trouble is its own", f"{environment.name} has not been corrected; refused: {self._net.restricted}")
 
     def _promoted(self, spec: Json) -> bool:
         """Whether the declared deployment was promoted into the environment that is there now (or may be believed to be)."""
@@ -211,7 +260,7 @@ class Invariants:
 
     def _deleted(self, raw: Raw) -> None:
         spec, meta, now = raw["spec"], raw["metadata"], self._net.loop.now
-        policies = self._recent(now, STALE_SPEC)
+        policies = self._recent(now, STALE_SPEC, spec["environmentName"])
         stops = all(
             s.get("deletionPolicy", "").startswith("Deactivate") and s.get("managementPolicy", "Reconcile") == "Reconcile" for s in policies
         )
@@ -273,6 +322,7 @@ class Invariants:
         off = any(d.status in OFF for s, _, _ in self.rollouts for i in s.started if (d := self._baseten.deployments.get(i)))
         candidate_off = environment is not None and environment.candidate is not None and environment.candidate.status in OFF
         hidden = shown is None or any(c["autoscaling_settings"] is None for c in shown["chainlet_settings"])
+        hidden = hidden or any(name in flat_promotion(spec) for name in self._baseten.shape.hides)
         observed = spec.get("managementPolicy") == "Observe"
         there = {c["chainlet_name"] for c in (shown or {}).get("chainlet_settings", ())}
         target = self._baseten.deployments.get(spec.get("deploymentID") or "")

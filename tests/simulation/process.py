@@ -9,10 +9,11 @@ from random import Random
 from typing import Any
 
 from chainenv.api import ApiKey, Baseten, Endpoint
-from chainenv.core.schedule import Intervals, needs_attention, was_asked_for
+from chainenv.core.polling import Intervals, needs_attention, was_asked_for
 from chainenv.core.world import Timing
 from chainenv.engine.ports import Key, NotLeadingError, Ports
 from chainenv.engine.reconcile import Reconciler
+from chainenv.kube.leader import Leader
 from chainenv.kube.lister import Lister
 from chainenv.kube.queue import Queue
 from chainenv.kube.secrets import SecretKeys
@@ -43,11 +44,14 @@ class _Queue(Queue):
 class Process:
     """``skew``: by how many seconds its wall clock is ahead of the API server's. ``crash_in``: so many points from now it ends."""
 
-    def __init__(self, network: Network, name: str, skew: float, seed: int, own_key: str, told: Callable[[str, Any, Any], None]) -> None:
+    def __init__(
+        self, network: Network, name: str, skew: float, seed: int, own_key: str, told: Callable[[str, Any, Any], None], elects: bool = False
+    ) -> None:
         self.name = name
         self.skew = skew
         self.alive = True
-        self.leading = True
+        self.lost = False
+        """Somebody took the lead without its knowing (where no Lease decides)."""
         self.crash_in: int | None = None
         self.runs = 0
         self.failed: BaseException | None = None
@@ -57,6 +61,7 @@ class Process:
         self._rng = Random(seed)
         self._told = told
         cluster: Any = Cluster(network, name, self._point)
+        self.leader = Leader(cluster, "chainenv-system") if elects else None
         transport: Any = Transport(network, name, self._point)
         keys = SecretKeys(cluster, ApiKey(own_key), KeyGrants.parse("*"), lambda: 1_000.0 + network.loop.now)
         self.store = ObjectStore(cluster, self._changed, self.fence, lambda _, uid: keys.forget(uid))
@@ -76,7 +81,7 @@ class Process:
             "baseten": lambda key: Baseten(transport, key, self._departing),
             "now": lambda: wall(loop.now, self.skew),
             "monotonic": lambda: 1_000.0 + loop.now,
-            "luck": self._rng.random,
+            "jitter": self._rng.random,
             "fence": self.fence,
             "measure": lambda *_: None,
         }
@@ -85,8 +90,12 @@ class Process:
     def emit(self, resource: Any, told: Any) -> None:
         self._told(self.name, resource, told)
 
+    @property
+    def leading(self) -> bool:
+        return self.alive and not self.lost and (self.leader is None or self.leader.leading)
+
     def fence(self) -> None:
-        if not (self.leading and self.alive):
+        if not self.leading:
             raise NotLeadingError
 
     def _departing(self, endpoint: Endpoint) -> None:
@@ -107,6 +116,10 @@ class Process:
     async def _run(self) -> None:
         self._network.api.watchers.append(self.watcher)
         await self._lister.first()
+        if self.leader is not None:
+            asyncio.get_running_loop().create_task(self._keep_the_lease(self.leader))
+            await self.leader.acquired.wait()
+            self._network.log(self.name, "holds the Lease")
         self._listed = True
         for key in self.store.known():
             resource = self.store.get(key)
@@ -119,6 +132,13 @@ class Process:
             await self.queue.run()
         finally:
             relisting.cancel()
+
+    async def _keep_the_lease(self, leader: Leader) -> None:
+        """As the application does: a process that lost the Lease ends."""
+        await leader.run()
+        if self.alive:
+            self._network.log(self.name, "has lost the Lease, and ends")
+            self.end()
 
     def _point(self, where: str) -> None:
         """Passed before and after each call; the armed crash happens at one of them."""
@@ -133,7 +153,7 @@ class Process:
 
     def end(self) -> None:
         """At once: what is on the wire stays there, what is in memory is gone."""
-        self.alive = self.leading = self.watcher.open = False
+        self.alive = self.watcher.open = False
         self.failed = self._task.exception() if self._task.done() and not self._task.cancelled() else None
         self._task.cancel()
         self.queue.stop()

@@ -11,11 +11,11 @@ from random import Random
 from typing import Any
 
 from .apiserver import ApiServer, Raw
-from .baseten import Baseten, Shape
+from .baseten import Baseten, Environment, Shape
 from .clock import VirtualLoop, virtual_time, wall
 from .invariants import Invariants, Violation
 from .process import Process
-from .story import CHAINLETS, SOURCES, Step, Story
+from .story import CHAINLETS, SOURCES, Step, Story, neighbourhood
 from .strangers import stranger
 from .wire import Network, Sent, Trouble
 
@@ -85,12 +85,13 @@ class Simulation:
             self.log("resource", "gone")
         elif self._shown.get(raw["metadata"]["uid"]) != text:
             self._shown[raw["metadata"]["uid"]] = text
-            self.log("status", text)
+            self.log("status", text if raw["metadata"]["name"] == NAME[1] else f"{raw['metadata']['name']}: {text}")
 
     def told(self, process: str, resource: Any, told: Any) -> None:
         if told.reason == "NotDeactivated":
             self.invariants.warned.add(resource.uid)
-        self.log(process, f"event {told.reason}: {told.message[:160]}")
+        whose = "" if resource.name == NAME[1] else f" of {resource.name}"
+        self.log(process, f"event{whose} {told.reason}: {told.message[:160]}")
 
     # -- processes ---------------------------------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Simulation:
         number = len(self.processes) + 1
         self.invariants.process_started()
         self.log(f"op-{number}", f"starts, its clock is {skew:+g} s")
-        self.processes.append(Process(self.network, f"op-{number}", skew, self.story.seed + number, GOOD, self.told))
+        self.processes.append(Process(self.network, f"op-{number}", skew, self.story.seed + number, GOOD, self.told, self.story.elects))
 
     def restart_later(self, seconds: float, skew: float) -> None:
         def again() -> None:
@@ -130,6 +131,8 @@ class Simulation:
             self.loop.call_at(step.at, self._do, step)
         self.loop.call_at(self.story.seconds - self.story.quiet, self._heal)
         self.loop.call_at(self.story.seconds, self._finish)
+        if self.story.neighbours:
+            self._sample()
         await self._over
         for process in self.processes:
             process.end()
@@ -149,14 +152,50 @@ class Simulation:
                 environment.current.status, environment.current.served, environment.current.created = "ACTIVE", True, -500.0
         self.put_key(GOOD)
         self.api.create(*NAME, self.story.spec)
+        for each in neighbourhood(self.story.neighbours):
+            self._settle_down(each)
         self.start(self.story.skew)
 
+    def _settle_down(self, name: str) -> None:
+        """A neighbour, whose settings somebody changes every half hour: see ``invariants.neighbours_are_served``."""
+        environment = self.baseten.add_environment(name, deployed=True)
+        environment.created = -600.0
+        if environment.current is not None:
+            environment.current.status, environment.current.served, environment.current.created = "ACTIVE", True, -500.0
+        spec = {"chainID": "chain1", "environmentName": name}
+        spec |= {"chainletSettings": [{"chainletName": "Llm", "autoscalingSettings": {"maxReplica": 4}}]}
+        spec |= {k: v for k, v in self.story.spec.items() if k == "apiKeySecretRef"}
+        self.api.create(NAME[0], name, spec)
+        self.invariants.neighbours.add(name)
+        self.loop.call_later(1800, self._disturb, environment)
+
+    def _disturb(self, environment: Environment) -> None:
+        if not self._over.done() and self.loop.now < self.story.seconds - self.story.quiet:
+            environment.autoscaling["Llm"]["max_replica"] = 9
+            self.loop.call_later(900, self.invariants.neighbours_are_served, environment)
+            self.loop.call_later(1800, self._disturb, environment)
+
+    def _sample(self) -> None:
+        """Each minute: is anything wrong that concerns everybody?"""
+        process = self.process
+        watching = process is not None and process.watcher.lag < 1 and not process.watcher.lost and not process.watcher.echo
+        calm = not (self.network.troubles or self.api.failing) and self.network.keys[GOOD] == "good" and self._key_is_there
+        if not (calm and watching and process is not None and process.leading and self.loop.now - process.started > 60):
+            self.invariants.disturbed_at = self.loop.now
+        if not self._over.done():
+            self.loop.call_later(60, self._sample)
+
     def put_key(self, key: str | None) -> None:
+        self._key_is_there = key == GOOD
         self.api.set_secret(SECRET, None if key is None else {"token": base64.b64encode(key.encode()).decode()})
 
     def _heal(self) -> None:
         self.log("world", "the last fault is over")
         self.network.troubles.clear()
+        self.network.restricted.clear()
+        self.baseten.garbled.clear()
+        for environment in self.baseten.environments.values():
+            self.baseten.pause(environment, paused=False)
         self.network.keys[GOOD] = "good"
         self.api.failing.clear()
         self.baseten.next_fails = 0
@@ -192,6 +231,8 @@ class Simulation:
             "key": self._key,
             "delete": self._delete,
             "call": lambda does: does(self),
+            "garble": self._garble,
+            "restrict": self._restrict,
             "doom": lambda count: setattr(self.baseten, "next_fails", count),
         }
         steps[step.kind](**step.more)
@@ -238,7 +279,7 @@ class Simulation:
         """The Lease goes to another process; the old one finds out at its fence, and ends later."""
         old = self.process
         if old is not None:
-            old.leading = False
+            old.lost = True
             self.log(old.name, "is no longer the leader")
             self.loop.call_later(120, old.end)
         self.loop.call_later(5, self._start_if_none_leads, skew)
@@ -292,6 +333,15 @@ class Simulation:
             self.network.keys[GOOD] = "good"
 
         self.loop.call_later(seconds, heal)
+
+    def _garble(self, field: str, value: Any, seconds: float) -> None:
+        self.baseten.garbled[field] = value
+        self.loop.call_later(seconds, self.baseten.garbled.pop, field, None)
+
+    def _restrict(self, environment: str, becomes: str, seconds: float) -> None:
+        self.network.restricted[environment] = becomes
+        self.invariants.restricted_until[environment] = self.loop.now + seconds
+        self.loop.call_later(seconds, self.network.restricted.pop, environment, None)
 
     def _delete(self, again_after: float | None, abandon: bool) -> None:
         if abandon:

@@ -29,7 +29,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Story:
-    """``shape``: of Baseten (baseten.Shape). ``existing``: the environment is there before the resource; ``deployed``: and serves."""
+    """``shape``: of Baseten (baseten.Shape). ``existing``: the environment is there before the resource; ``deployed``: and serves.
+    ``neighbours``: so many other resources with the same key. ``elects``: the real Lease decides which process acts."""
 
     seed: int
     spec: dict[str, Any]
@@ -40,6 +41,8 @@ class Story:
     skew: float = 0.0
     seconds: float = DAY
     quiet: float = QUIET
+    neighbours: int = 0
+    elects: bool = False
 
 
 def draw(seed: int) -> Story:
@@ -53,7 +56,12 @@ def draw(seed: int) -> Story:
         "types_at_once": rng.random() < 0.6,
         "build_seconds": rng.choice((30.0, 180.0, 900.0)),
         "skew": rng.choice((0.0, 0.0, 600.0, -600.0)),
+        "queues": rng.random() < 0.15,
+        "ramp_seconds": rng.choice((0.0, 0.0, 300.0)),
+        "audit": rng.choice(("refused", "absent", "broken", "empty", "garbage", "true", "late")),
+        "hides": ("ramp_up_duration_seconds",) if rng.random() < 0.1 else (),
     }
+    neighbours = rng.choice((0,) * 19 + (2,))
     existing = rng.random() < 0.6
     busy = DAY - QUIET
     count = rng.randint(4, 18)
@@ -62,7 +70,11 @@ def draw(seed: int) -> Story:
         start = rng.uniform(60, busy - 3600)
         times += [start + rng.choice((1, 10, 60, 300)) * rng.random() for _ in range(rng.randint(1, 5))]
     steps = [Step(round(at, 2), *_step(rng)) for at in sorted(times[:count])]
-    return Story(seed, _spec(rng), tuple(steps), shape, existing, existing and rng.random() < 0.8, rng.choice((0.0, 60.0, -600.0, 600.0)))
+    if neighbours:
+        steps += [Step(round(rng.uniform(60, busy - 3600), 2), *_restrict(rng, neighbours)) for _ in range(2)]
+    spec, skew = _spec(rng), rng.choice((0.0, 60.0, -600.0, 600.0))
+    deployed = existing and rng.random() < 0.8
+    return Story(seed, spec, tuple(sorted(steps, key=lambda s: s.at)), shape, existing, deployed, skew, neighbours=neighbours)
 
 
 def _spec(rng: Random) -> dict[str, Any]:
@@ -132,6 +144,7 @@ def _step(rng: Random) -> tuple[str, dict[str, Any]]:
         (2, _key),
         (1, _delete),
         (1, lambda r: ("doom", {"count": r.randint(1, 2)})),
+        (1, _garble),
     ]
     pick = rng.choices([k for _, k in kinds], [w for w, _ in kinds])[0]
     return pick(rng)
@@ -139,7 +152,7 @@ def _step(rng: Random) -> tuple[str, dict[str, Any]]:
 
 def _trouble(rng: Random) -> tuple[str, dict[str, Any]]:
     kind = rng.choice(
-        ("lost_request", "lost_answer", "late", "gateway", "doubled", "slow", "queued", "unsent", "stale", "status", "status")
+        ("lost_request", "lost_answer", "late", "gateway", "doubled", "slow", "queued", "unsent", "dropped", "stale", "status", "status")
     )
     value = {
         "late": rng.choice((35, 50, 70, 300)),
@@ -183,9 +196,35 @@ def _edit(rng: Random) -> tuple[str, dict[str, Any]]:
 
 def _stranger(rng: Random) -> tuple[str, dict[str, Any]]:
     what = rng.choice(
-        ("push", "push", "promote", "deactivate_candidate", "deactivate_current", "recreate", "vanish", "autoscale", "types", "settings")
+        (
+            *("push", "push", "promote", "promote", "deactivate_candidate", "deactivate_current", "recreate", "vanish", "autoscale"),
+            *("types", "settings", "pause", "pause", "resume"),
+        )
     )
     return "stranger", {"does": what, "source": rng.choice(SOURCES), "type": rng.choice(TYPES), "number": rng.randint(1, 9)}
+
+
+def _garble(rng: Random) -> tuple[str, dict[str, Any]]:
+    """A promotion setting is shown as what no setting can be, or as nothing."""
+    return "garble", {
+        "field": "ramp_up_duration_seconds",
+        "value": rng.choice((70.5, None, "soon")),
+        "seconds": rng.choice((60, 600, 7200)),
+    }
+
+
+def _restrict(rng: Random, neighbours: int) -> tuple[str, dict[str, Any]]:
+    """One resource's calls are refused though its key is good."""
+    which = rng.choice(("staging", *neighbourhood(neighbours)))
+    return "restrict", {
+        "environment": which,
+        "becomes": rng.choice(("unreadable", "unwritable", "reader")),
+        "seconds": rng.choice((600, 9000)),
+    }
+
+
+def neighbourhood(count: int) -> list[str]:
+    return [f"beside-{n}" for n in range(1, count + 1)]
 
 
 def _api(rng: Random) -> tuple[str, dict[str, Any]]:

@@ -42,6 +42,8 @@ def _do(baseten: Baseten, environment: Environment, does: str, source: str, type
             baseten.turn_off(environment.candidate)
         case "deactivate_current" if environment.current is not None:
             baseten.turn_off(environment.current)
+        case "pause" | "resume":
+            baseten.pause(environment, paused=does == "pause")
         case "vanish":
             del baseten.environments[name]
         case "autoscale":

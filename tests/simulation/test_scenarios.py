@@ -151,6 +151,54 @@ def test_a_resource_that_is_made_again_inherits_nothing() -> None:
     assert done.conditions["Synced"]["status"] == "True"
 
 
+@pytest.mark.parametrize("does", ["pause", "resume"])
+def test_a_promotion_that_somebody_halts_is_waited_for_and_not_repeated(does: str) -> None:
+    """For hours; a change of the spec meanwhile waits its turn."""
+    steps = [edit(START, "deploymentID", "d1"), stranger(START + 5, "pause"), edit(START + 60, "chainlet", *types(Llm="2x8"), "Llm")]
+    seen: list[tuple[str, int]] = []
+
+    def note(done: Simulation) -> None:
+        seen.append((done.conditions["Synced"]["status"], len(done.rollouts("update_instance_types"))))
+
+    done = run(spec(), *steps, Step(START + 2 * HOUR, "call", {"does": note}), stranger(START + 2 * HOUR + 1, does))
+    assert seen == [("False", 0)]
+    assert len(done.rollouts("promote")) == len(done.rollouts("update_instance_types")) == 1
+    assert done.conditions["Synced"]["status"] == "True"
+
+
+@pytest.mark.parametrize("ramp", [0.0, 900.0])
+@pytest.mark.parametrize("kind", ["", "lost_answer", "gateway"])
+def test_a_promotion_that_waits_behind_a_strangers_is_not_taken_for_done(kind: str, ramp: float) -> None:
+    """The server takes a second promotion, and begins it when the first is over: the stranger's success is not ours."""
+    steps = [stranger(START, "push"), edit(START + 1, "deploymentID", "d1"), *([trouble(START, kind, 60, "promote")] if kind else [])]
+    done = run(spec(), *steps, shape={"queues": True, "old": True, "ramp_seconds": ramp})
+    assert len(done.rollouts("promote")) == 1
+    assert "d1" in done.baseten.environments["staging"].promoted
+    assert done.conditions["Synced"]["status"] == "True"
+
+
+AUDITS = ["refused", "absent", "broken", "empty", "garbage", "true", "late"]
+
+
+@pytest.mark.parametrize("audit", AUDITS)
+@pytest.mark.parametrize("kind", ["lost_request", "lost_answer", "late", "dropped"])
+@pytest.mark.parametrize("shape", [{}, {"old": True, "types_at_once": False}])
+def test_whatever_the_audit_log_answers_a_lost_rollout_is_made_once(audit: str, kind: str, shape: dict[str, Any]) -> None:
+    """Others have begun rollouts of the same environment before; only what this key did counts."""
+    steps = [trouble(START, kind, 40, "promote", value=45), edit(START + 1, "deploymentID", "d1"), stranger(START - 900, "push")]
+    done = run(spec(), *steps, stranger(START - 600, "promote"), shape={"audit": audit, "fresh_seconds": 10.0, **shape})
+    assert len(done.rollouts("promote")) == 1
+    assert done.conditions["Synced"]["status"] == "True"
+
+
+def test_the_audit_log_settles_what_the_environment_does_not_show() -> None:
+    """Nothing else shows the promotion for longer than the settling time: a gateway gave up, and the list of deployments is stale."""
+    steps = [trouble(START, "gateway", 40, "promote"), trouble(START, "stale", 600, "get_environment", value=HOUR)]
+    hidden = trouble(START, "status", 600, "list_deployments", value=403)
+    done = run(spec(), *steps, hidden, edit(START + 1, "deploymentID", "d1"), shape={"audit": "true", "build_seconds": 300.0})
+    assert len(done.invariants.rollouts) == 1
+
+
 # -- left on, or stuck -----------------------------------------------------------------------------------------------
 
 
@@ -236,6 +284,75 @@ def test_while_baseten_does_not_answer_calls_stay_few(kind: str, endpoints: tupl
     assert len(done.rollouts()) <= 2
 
 
+# -- one resource harms the others -----------------------------------------------------------------------------------
+
+
+def restrict(at: float, becomes: str, seconds: float, environment: str = "staging") -> Step:
+    return Step(at, "restrict", {"environment": environment, "becomes": becomes, "seconds": seconds})
+
+
+@pytest.mark.parametrize("secret", [{}, {"apiKeySecretRef": {"name": "baseten", "key": "token"}}], ids=["own key", "from a Secret"])
+@pytest.mark.parametrize("becomes", ["unreadable", "unwritable", "reader"])
+def test_a_credential_that_is_refused_for_one_is_its_own_affair(becomes: str, secret: dict[str, Any]) -> None:
+    """Nine others with the same key go on, whatever is corrected in them: an invariant asks each half hour."""
+    declared = spec(chainletSettings=[{"chainletName": "Llm", "autoscalingSettings": {"maxReplica": 7}}], **secret)
+    steps = [restrict(START, becomes, 9 * HOUR), *(stranger(START + n * 600, "autoscale") for n in range(1, 40))]
+    seen: list[str] = []
+
+    def note(done: Simulation) -> None:
+        for name, raw in done.api.objects.items():
+            synced = next(c for c in raw["status"]["conditions"] if c["type"] == "Synced")
+            seen.append(synced["reason"] if name == NAME else "" if synced["status"] == "True" else f"{name}: {synced}")
+
+    done = run(declared, *steps, Step(START + 4 * HOUR - 60, "call", {"does": note}), hours=10, neighbours=9)
+    assert seen[0] in ("CredentialsRefused", "Forbidden")
+    assert set(seen[1:]) == {""}
+    assert done.conditions["Synced"]["status"] == "True"
+
+
+def test_two_that_are_refused_do_not_put_the_key_in_doubt_for_the_others() -> None:
+    steps = [restrict(START + n, "unreadable", 9 * HOUR, name) for n, name in enumerate(("staging", "beside-1", "beside-2", "beside-3"))]
+    run(spec(), *steps, hours=10, neighbours=7)
+
+
+# -- the Lease -------------------------------------------------------------------------------------------------------
+
+
+def hang(at: float, seconds: float, *endpoints: str, share: float = 1.0) -> Step:
+    return trouble(at, "hang", seconds, *endpoints, share=share)
+
+
+def test_a_renewal_that_hangs_does_not_cost_the_lease() -> None:
+    """One request of each kind without an answer, again and again."""
+    steps = [hang(START + n * 60, 1.9, "kube_lease") for n in range(20)]
+    done = run(spec(deploymentID="d1"), *steps, hours=1, elects=True)
+    assert not [line for line in done.timeline if "has lost the Lease" in line]
+    assert len(done.rollouts()) == len(done.processes) == 1
+
+
+@pytest.mark.parametrize("kind", ["lost_request", "lost_answer", "hang"])
+@pytest.mark.parametrize("points", range(1, 6))
+def test_a_leader_cut_off_from_its_lease_acts_no_more_and_the_next_one_repeats_nothing(kind: str, points: int) -> None:
+    """The real Lease decides; the stand-by waits for its whole duration, and the old leader has ended by then."""
+    acting: list[list[str]] = []
+
+    def sample(done: Simulation) -> None:
+        acting.append([p.name for p in done.processes if p.alive and p.leader is not None and p.leader.leading])
+
+    watch = [Step(START + n, "call", {"does": sample}) for n in range(120)]
+    steps = [
+        Step(START - 60, "call", {"does": lambda s: s.start(600.0)}),
+        trouble(START + points, kind, 60, "kube_lease op-1"),
+        trouble(START, "gateway", 60, "promote"),
+        edit(START + points + 1, "deploymentID", "d1"),
+    ]
+    done = run(spec(), *steps, *watch, hours=1, elects=True)
+    assert max(map(len, acting)) == 1, "never two at once"
+    assert ["op-2"] in acting
+    assert len(done.rollouts("promote")) == 1
+    assert done.conditions["Synced"]["status"] == "True"
+
+
 # -- a status that lies ----------------------------------------------------------------------------------------------
 
 
@@ -272,3 +389,24 @@ def test_a_status_of_two_hundred_chainlets_stays_small() -> None:
     run(declared, *steps, Step(START + 400, "call", {"does": measure}), hours=1, existing=False, shape={"build_seconds": 3000.0})
     assert sizes
     assert sizes[0] < 500_000
+
+
+@pytest.mark.parametrize("value", [70.5, None, "soon"])
+def test_a_promotion_setting_that_cannot_be_read_is_unconfirmed_and_each_value_is_sent_once(value: Any) -> None:
+    garbled = Step(START, "garble", {"field": "ramp_up_duration_seconds", "value": value, "seconds": 3 * HOUR})
+    edits = [edit(START + HOUR * n, "promotionSettings", {"rampUpDurationSeconds": 100 * n}) for n in (1, 2)]
+    seen: list[str] = []
+    note = Step(START + 3 * HOUR - 60, "call", {"does": lambda s: seen.append(s.conditions["Synced"]["reason"])})
+    done = run(spec(promotionSettings={"rampUpDurationSeconds": 60}), garbled, *edits, note)
+    assert seen == ["Unconfirmed"]
+    assert [s.body["promotion_settings"] for s in done.invariants.writes if s.endpoint == "update_environment"] == [
+        {"ramp_up_duration_seconds": seconds} for seconds in (60, 100, 200)
+    ]
+
+
+def test_a_promotion_setting_that_the_server_does_not_know_is_unconfirmed() -> None:
+    declared = spec(promotionSettings={"rampUpDurationSeconds": 60, "rampUpWhilePromoting": True})
+    done = run(declared, shape={"old": True, "hides": ("ramp_up_duration_seconds",)})
+    assert done.conditions["Synced"]["reason"] == "Unconfirmed"
+    assert done.baseten.environments["staging"].promotion["ramp_up_while_promoting"] is True
+    assert len(done.invariants.writes) == 1

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+import aiohttp
+from yarl import URL
 
-from chainenv.api import ApiKey, Endpoint, Unavailable
-from chainenv.api.answers import failure
-from chainenv.api.errors import NotSent, RateLimited
-from chainenv.api.requests import Body
+from chainenv.api.client import ENDPOINTS
+from chainenv.api.limiter import Limiter, Turn
+from chainenv.api.transport import Endpoint, Hooks
+from chainenv.api.transport import Transport as RealTransport
+from chainenv.api.wire import MAX_RESPONSE_BYTES, PROGRESS
+from chainenv.kube.cluster import TIMEOUT as KUBE_TIMEOUT
 from chainenv.kube.cluster import ClusterError
 
 from .apiserver import ApiServer
@@ -33,7 +39,8 @@ class Trouble:
     Kinds: status (answered ``value`` without being done), lost_request, lost_answer, late (done ``value`` seconds after it was sent, when
     the caller may have given up), gateway (done, answered 504 after 29 s), doubled (done twice, ``value`` seconds apart), slow (read at
     once, answered ``value`` seconds later), stale (a read is answered as one was ``value`` seconds before), queued (waits up to
-    ``value`` seconds before it leaves), unsent (no connection).
+    ``value`` seconds for its turn before it leaves), unsent (no connection), dropped (done, and the connection breaks), hang (calls
+    to the API server alone: no answer).
     """
 
     kind: str
@@ -77,6 +84,8 @@ class Network:
         self.troubles: list[Trouble] = []
         self.keys: dict[str, str] = {}
         """What each key is: good, wrong (of another workspace), refused, reader (403 for writes)."""
+        self.restricted: dict[str, str] = {}
+        """By environment, what every key meets there: unreadable (403 for reads), unwritable (401 for writes), reader (403 for writes)."""
         self.calls = 0
         self.writer = ""
         """Whose write the API server is handling."""
@@ -88,9 +97,11 @@ class Network:
         self.on_read: list[Callable[[Sent, dict[str, Any] | None], None]] = []
         self.log: Callable[[str, str], None] = lambda *_: None
 
-    def trouble(self, endpoint: str) -> Trouble | None:
+    def trouble(self, endpoint: str, kind: str = "") -> Trouble | None:
+        """What this call meets; ``kind`` queued: while it waits for its turn."""
         self.troubles = [t for t in self.troubles if t.until > self.loop.now]
-        return next((t for t in self.troubles if t.meets(endpoint) and self.rng.random() < t.share), None)
+        here = (t for t in self.troubles if t.meets(endpoint) and (t.kind == "queued") is (kind == "queued"))
+        return next((t for t in here if self.rng.random() < t.share), None)
 
     def land(self, sent: Sent, key: str) -> tuple[int, dict[str, Any]]:
         """The server handles the call now."""
@@ -101,7 +112,12 @@ class Network:
             return 404, {"code": "NOT_FOUND", "message": "not found"}
         if kind == "reader" and not sent.endpoint.startswith(("get_", "list_")):
             return 403, {"code": "PERMISSION_DENIED", "message": "restricted environment"}
-        before = set(self.baseten.deployments)
+        reads, restriction = sent.endpoint.startswith(("get_", "list_")), self.restricted.get(sent.parameters.get("env_name", ""))
+        if restriction == "unreadable" and reads:
+            return 403, {"code": "PERMISSION_DENIED", "message": "not your environment"}
+        if restriction in ("unwritable", "reader") and not reads:
+            return (401 if restriction == "unwritable" else 403), {"code": "PERMISSION_DENIED", "message": "restricted environment"}
+        before, self.baseten.actor = set(self.baseten.deployments), key
         candidates = {n: e.candidate for n, e in self.baseten.environments.items()}
         sent.landed += 1
         try:
@@ -116,59 +132,106 @@ class Network:
             moved = [e for n, e in self.baseten.environments.items() if e.candidate is not None and e.candidate is not candidates.get(n)]
             if not sent.started and answer[0] == 200:
                 sent.started += [e.candidate.id for e in moved if e.candidate]
+        self.baseten.actor = "stranger-key"
         for hook in self.on_land:
             hook(sent)
         return answer
 
 
-class Transport:
-    """In the place of chainenv.api.Transport: the same request, its errors and its reading of answers, over the model."""
+class Transport(RealTransport):
+    """The real transport, its limiter and its reading of answers; the connections alone lead to the model."""
+
+    def __init__(self, network: Network, process: str, point: Callable[[str], None]) -> None:
+        """Without what the real one prepares for TLS, which takes longer than an hour of this."""
+        self._base, self._host = "https://api.baseten.co", "api.baseten.co"
+        self._timeout, self._max_bytes, self._hooks = TIMEOUT, MAX_RESPONSE_BYTES, Hooks()
+        self._limiter = _Limiter(network)
+        self._connections = _Connections(network, process, point)  # type: ignore[assignment]
+
+
+class _Limiter(Limiter):
+    """The real one on the virtual clock; others with the same key can make its callers wait."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(90.0, clock=lambda: 1_000.0 + network.loop.now)
+        self._network = network
+
+    async def acquire(self, key_id: str, endpoint: str) -> Turn:
+        trouble = self._network.trouble(endpoint, "queued")
+        if trouble is not None:
+            await asyncio.sleep(trouble.value * self._network.rng.random())
+        return await super().acquire(key_id, endpoint)
+
+
+_PATHS = [(e, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", e.template))) for e in ENDPOINTS]
+
+
+@lru_cache(maxsize=1000)
+def routed(method: str, url: str) -> tuple[Endpoint, dict[str, str]]:
+    parsed = URL(url)
+    for endpoint, template in _PATHS:
+        found = template.fullmatch(parsed.path) if endpoint.method == method else None
+        if found:
+            names = parsed.query.get("environment_names")
+            return endpoint, found.groupdict() | ({"env_name": names} if names else {})
+    raise AssertionError(f"no such endpoint: {method} {url}")
+
+
+class _Content:
+    """The body of an answer, in one piece."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def iter_chunks(self) -> AsyncIterator[tuple[bytes, bool]]:
+        yield self._body, True
+
+
+class _Connections:
+    """In the place of chainenv.api.wire.Connections: when the request departs, what is raised, and the answer's bytes."""
 
     def __init__(self, network: Network, process: str, point: Callable[[str], None]) -> None:
         self._network = network
         self._process = process
         self._point = point
-        self._paused: dict[str, float] = {}
 
-    async def request(
-        self,
-        key: ApiKey,
-        endpoint: Endpoint,
-        answer: TypeAdapter[Any],
-        *,
-        body: Body | None = None,
-        departing: Callable[[Endpoint], None] | None = None,
-        **parameters: str,
-    ) -> Any:
-        net, name = self._network, endpoint.name
-        left = self._paused.get(name, 0) - net.loop.now
-        if left > 0:
-            raise RateLimited("held back: the rate limit was reached", endpoint=name, retry_after=left)
-        trouble = net.trouble(name)
-        if trouble is not None and trouble.kind == "queued":
-            await asyncio.sleep(trouble.value * net.rng.random())
+    async def request(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Any:
+        net = self._network
+        endpoint, parameters = routed(method, str(url))
+        trouble = net.trouble(endpoint.name)
         if trouble is not None and trouble.kind == "unsent":
             await asyncio.sleep(1.0)
-            raise NotSent("no connection to the API", endpoint=name)
-        if departing is not None:
-            departing(endpoint)
+            raise aiohttp.ClientConnectionError("no route to host")
+        PROGRESS.get().depart()
         net.calls += 1
-        content = json.loads(body.encoded()) if body is not None else {}
-        sent = Sent(net.calls, net.loop.now, self._process, name, parameters, content)
+        content = json.loads(body or b"{}")
+        sent = Sent(net.calls, net.loop.now, self._process, endpoint.name, parameters, content)
         net.open.append(sent)
         for hook in net.on_send:
             hook(sent)
         self._point("sent")
         try:
-            status, document = await self._exchange(sent, key.reveal(), trouble)
+            status, document = await self._exchange(sent, headers["Authorization"].removeprefix("Api-Key "), trouble)
+        except asyncio.CancelledError:
+            net.log(self._process, f"#{sent.number} {sent.endpoint}: no answer ({trouble.kind if trouble else 'it was broken off'})")
+            raise
         finally:
             sent.over = True
             net.open.remove(sent)
         self._point("answered")
-        return self._read(key, endpoint, answer, sent, status, document)
+        if endpoint.writes or status != 200:
+            net.log(self._process, f"#{sent.number} {endpoint.name} {_brief(sent)} -> {status} {_told(document)}")
+        sent.answered = status < 500
+        if endpoint.name == "get_environment" and status in (200, 404):
+            for hook in net.on_read:
+                hook(sent, document if status == 200 else None)
+        return SimpleNamespace(status=status, headers={}, content=_Content(json.dumps(document).encode()), close=lambda: None)
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
 
     async def _exchange(self, sent: Sent, key: str, trouble: Trouble | None) -> tuple[int, Any]:
-        """Raises Unavailable when no answer comes."""
+        """Waits for ever when no answer comes."""
         net, loop = self._network, self._network.loop
         kind, value = (trouble.kind, trouble.value) if trouble else ("", 0.0)
         coming: asyncio.Future[tuple[int, Any]] = loop.create_future()
@@ -199,32 +262,14 @@ class Transport:
         elif kind == "stale" and sent.endpoint == "get_environment" and net.answers:
             old = [read for at, read in net.answers if at <= loop.now - value]
             loop.call_later(there + back, answer, old[-1] if old else net.answers[0][1])
+        elif kind == "dropped":
+            loop.call_later(there, lambda: arrive(other=(0, None)))
         elif kind != "lost_request":
             loop.call_later(there, arrive)
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                return await coming
-        except TimeoutError:
-            net.log(self._process, f"#{sent.number} {sent.endpoint}: no answer ({kind})")
-            raise Unavailable("no complete answer from the API within 30 s", endpoint=sent.endpoint) from None
-
-    def _read(self, key: ApiKey, endpoint: Endpoint, answer: TypeAdapter[Any], sent: Sent, status: int, document: Any) -> Any:
-        net, text = self._network, json.dumps(document).encode()
-        if endpoint.writes or status != 200:
-            net.log(self._process, f"#{sent.number} {endpoint.name} {_brief(sent)} -> {status} {_told(document)}")
-        sent.answered = status < 500
-        if endpoint.name == "get_environment" and status in (200, 404):
-            for hook in net.on_read:
-                hook(sent, document if status == 200 else None)
-        if status == 200:
-            try:
-                return answer.validate_json(text)
-            except ValidationError as error:
-                raise Unavailable(f"the answer cannot be read: {error}", endpoint=endpoint.name, status=200) from None
-        refused = failure(endpoint.name, write=endpoint.writes, status=status, headers={}, body=text, key=key)
-        if isinstance(refused, RateLimited):
-            self._paused[endpoint.name] = net.loop.now + refused.retry_after
-        raise refused
+        status, document = await coming
+        if not status:
+            raise aiohttp.ServerDisconnectedError
+        return status, document
 
 
 class Cluster:
@@ -236,14 +281,24 @@ class Cluster:
         self._point = point
         self.last_contact = 0.0
 
-    async def request(self, method: str, path_: str, *, body: Any = None, **_: Any) -> Any:
+    async def request(self, method: str, path_: str, *, body: Any = None, timeout: float = KUBE_TIMEOUT, **_: Any) -> Any:
         """Raises ClusterError."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._request(method, path_, body)
+        except TimeoutError:
+            raise ClusterError(0, "the API server cannot be reached: no answer in time") from None
+
+    async def _request(self, method: str, path_: str, body: Any) -> Any:
         net = self._network
-        trouble = net.trouble("kube_write" if method != "GET" else "kube_read") if net.troubles else None
+        kind = "kube_lease" if "/leases" in path_ else "kube_write" if method != "GET" else "kube_read"
+        trouble = next((t for t in (net.trouble(kind), net.trouble(f"{kind} {self._process}")) if t), None) if net.troubles else None
         there = 0.002 + 0.01 * net.rng.random()
         if method != "GET":
             self._point("writing")
         await asyncio.sleep(there)
+        if trouble is not None and trouble.kind == "hang":
+            await asyncio.Event().wait()
         if trouble is not None and trouble.kind == "lost_request":
             raise ClusterError(0, "the API server cannot be reached: timeout")
         net.writer = self._process
@@ -261,7 +316,7 @@ class Cluster:
 
 
 def _brief(sent: Sent) -> str:
-    text = json.dumps(sent.body, separators=(",", ":"))
+    text = f"{sent.parameters.get('env_name', '')} {json.dumps(sent.body, separators=(',', ':')) if sent.body else ''}".strip()
     return text if len(text) < 160 else f"{text[:160]}..."
 
 

@@ -35,3 +35,18 @@ def broken(page: Path) -> list[str]:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             found.append(f"{page.relative_to(ROOT)}: {link}")
     return found
+
+
+REFERENCE = re.compile(r'docs/(decisions/\d{4}|[\w/-]+\.md)(?:, "([^"]+)")?')
+"""In code: a page of docs/ and, in quotes, the heading that is meant; of a decision its number alone."""
+
+
+def misleading(code: Path) -> list[str]:
+    """References from code to pages or headings that are not there."""
+    found = []
+    for reference in REFERENCE.finditer(code.read_text(encoding="utf-8")):
+        path, heading = reference.groups()
+        pages = list((ROOT / "docs").glob(f"{path}-*.md" if path.startswith("decisions/") else path))
+        if len(pages) != 1 or (heading and f"# {heading}\n" not in prose(pages[0])):
+            found.append(f"{code}: {reference[0]}")
+    return found

@@ -164,7 +164,7 @@ def test_the_wheel_holds_the_operator_alone(built: Build) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {"chainenv", f"chainenv_operator-{__version__}.dist-info"}
     assert not [name for name in names if "test" in name or "__pycache__" in name]
-    assert "chainenv/app.py" in names
+    assert "chainenv/app/supervision.py" in names
 
 
 def test_the_image_runs_as_nobody() -> None:

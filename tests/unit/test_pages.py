@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .pages import PAGES, ROOT, anchors, broken
+from .pages import PAGES, ROOT, anchors, broken, misleading
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -23,6 +23,20 @@ def test_what_leads_nowhere_is_found(tmp_path: Path) -> None:
     page.write_text("# One `thing`, at once\n[a](#one-thing-at-once) [b](https://example.com/x)\n```\n# not one\n[c](gone.md)\n```\n")
     assert anchors(page) == {"one-thing-at-once"}
     assert broken(page) == []
+
+
+def test_what_code_says_of_the_pages_is_there(tmp_path: Path) -> None:
+    for folder in ("operator", "tests", "benchmarks", "deploy"):
+        for code in (ROOT / folder).rglob("*.py"):
+            if code.name != "test_pages.py":
+                assert misleading(code) == []
+    code = tmp_path / "code.py"
+    code.write_text('docs/behaviour.md, "Nothing twice"; docs/behaviour.md, "Gone"; docs/gone.md; docs/decisions/0001; docs/decisions/0000')
+    assert [found.partition(": ")[2] for found in misleading(code)] == [
+        'docs/behaviour.md, "Gone"',
+        "docs/gone.md",
+        "docs/decisions/0000",
+    ]
 
 
 def test_the_readme_names_the_versions_that_are_tested() -> None:

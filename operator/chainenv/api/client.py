@@ -1,6 +1,6 @@
 """The endpoints of the Baseten management API that chain environments need."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from pydantic import TypeAdapter
@@ -32,9 +32,13 @@ LIST_ROLLOUT_AUDIT_LOGS: Final = Endpoint(
     f"{_CHAIN}/audit_logs",
     "?limit=50&event_type_groups=PROMOTED&event_type_groups=INSTANCE_TYPE_CHANGED&environment_names={env_name}",
 )
+LIST_AUDIT_LOGS: Final = Endpoint("list_audit_logs", "GET", f"{_CHAIN}/audit_logs")
+GET_CHAINLET_LOGS: Final = Endpoint("get_chainlet_logs", "GET", f"{_DEPLOYMENT}/chainlets/{{chainlet_id}}/logs")
+LIST_ENVIRONMENTS: Final = Endpoint("list_environments", "GET", f"{_CHAIN}/environments")
+LIST_CHAINS: Final = Endpoint("list_chains", "GET", "/v1/chains")
 GET_CHAIN: Final = Endpoint("get_chain", "GET", _CHAIN)
 LIST_INSTANCE_TYPES: Final = Endpoint("list_instance_types", "GET", "/v1/instance_types")
-LIST_INSTANCE_TYPE_PRICES: Final = Endpoint("list_instance_type_prices", "GET", "/v1/instance_type_prices")
+GET_INSTANCE_TYPE_PRICES: Final = Endpoint("get_instance_type_prices", "GET", "/v1/instance_type_prices")
 
 ENDPOINTS: Final = (
     GET_ENVIRONMENT,
@@ -48,9 +52,13 @@ ENDPOINTS: Final = (
     DEACTIVATE,
     DELETE_DEPLOYMENT,
     LIST_ROLLOUT_AUDIT_LOGS,
+    LIST_AUDIT_LOGS,
+    GET_CHAINLET_LOGS,
+    LIST_ENVIRONMENTS,
+    LIST_CHAINS,
     GET_CHAIN,
     LIST_INSTANCE_TYPES,
-    LIST_INSTANCE_TYPE_PRICES,
+    GET_INSTANCE_TYPE_PRICES,
 )
 
 
@@ -112,11 +120,35 @@ class Baseten:
         """The newest promotions and changes of instance types of an environment. Many keys may not read them (403)."""
         return (await self._call(LIST_ROLLOUT_AUDIT_LOGS, m.AUDIT_LOGS, chain_id=chain_id, env_name=name)).items
 
+    async def list_audit_logs(self, chain_id: str, query: r.AuditLogsQuery | None = None) -> m.AuditLogs:
+        """One page; `paging.audit_entries` follows the cursors. Many keys may not read them (403)."""
+        return await self._call(_with(LIST_AUDIT_LOGS, query), m.AUDIT_LOGS, chain_id=chain_id)
+
+    async def get_chainlet_logs(
+        self, chain_id: str, deployment_id: str, chainlet_id: str, query: r.LogsQuery | None = None
+    ) -> tuple[m.LogV1, ...]:
+        """The newest lines first, unless the query says otherwise; `paging.LogReader` reads on. They may hold customers' data."""
+        endpoint = _with(GET_CHAINLET_LOGS, query)
+        answer = await self._call(endpoint, m.LOGS, chain_id=chain_id, chain_deployment_id=deployment_id, chainlet_id=chainlet_id)
+        return answer.logs
+
+    async def list_environments(self, chain_id: str) -> tuple[m.ListedEnvironment, ...]:
+        """Only their names and when they were created: read each one for the rest."""
+        return (await self._call(LIST_ENVIRONMENTS, m.ENVIRONMENTS, chain_id=chain_id)).environments
+
+    async def list_chains(self) -> tuple[m.ChainV1, ...]:
+        return (await self._call(LIST_CHAINS, m.CHAINS)).chains
+
     async def get_chain(self, chain_id: str) -> m.ChainV1:
         return await self._call(GET_CHAIN, m.CHAIN, chain_id=chain_id)
 
     async def list_instance_types(self) -> tuple[m.InstanceTypeV1, ...]:
         return (await self._call(LIST_INSTANCE_TYPES, m.INSTANCE_TYPES)).instance_types
 
-    async def list_instance_type_prices(self) -> tuple[m.InstanceTypeWithPriceV1, ...]:
-        return (await self._call(LIST_INSTANCE_TYPE_PRICES, m.PRICES)).instance_types
+    async def get_instance_type_prices(self) -> tuple[m.InstanceTypeWithPriceV1, ...]:
+        """USD per minute of one replica. Older servers have none (404)."""
+        return (await self._call(GET_INSTANCE_TYPE_PRICES, m.PRICES)).instance_types
+
+
+def _with(endpoint: Endpoint, query: r.Query | None) -> Endpoint:
+    return replace(endpoint, query=query.encoded()) if query else endpoint

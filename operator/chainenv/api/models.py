@@ -6,17 +6,22 @@ characters, lists to MAX_ITEMS, so that a status made of it is one that Kubernet
 takes its arguments as they are.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, Final, TypeVar, cast
 
-from pydantic import AfterValidator, BeforeValidator, FiniteFloat, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, FiniteFloat, PlainValidator, TypeAdapter
 
-from .lenient import MAX_ITEMS, MAX_TEXT, Else, Number, Omitted, cut, text
+from .lenient import MAX_ITEMS, MAX_TEXT, Else, Exact, Number, Omitted, amount, cut, text
 
 T = TypeVar("T")
 
 UNKNOWN = "UNKNOWN"
+
+MAX_MESSAGE: Final = 16_384
+_MAX_CURSOR: Final = 4096
 
 __all__ = ["MAX_ITEMS", "MAX_TEXT"]
 
@@ -38,6 +43,7 @@ Flag = Annotated[bool | None, Else(None)]
 Text = Annotated[str, text("")]
 Word = Annotated[str | None, text(None)]
 Status = Annotated[str, text(UNKNOWN)]
+Amount = Annotated[Decimal | None, PlainValidator(amount)]
 Listed = Annotated[tuple[Annotated[T, Omitted()], ...], AfterValidator(cut)]
 Many = Annotated[Listed[T], Else(())]
 
@@ -69,10 +75,10 @@ class InstanceTypeV1:
 
 @dataclass(frozen=True, slots=True)
 class InstanceTypeWithPriceV1:
-    """USD per minute of one replica."""
+    """USD per minute of one replica; None where it cannot be read."""
 
     instance_type: InstanceTypeV1
-    price: Annotated[FiniteFloat | None, Else(None)] = None
+    price: Amount = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,29 +172,111 @@ class ChainV1:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditActor:
-    """`api_key_prefix`: the first characters of the key that acted, where it was a key."""
+class ListedEnvironment:
+    """One of a chain's list, which the document types as a model's environment: only what cannot mean anything else is read."""
 
-    type: Text = ""
-    api_key_prefix: Word = None
+    name: Text
+    created_at: Time = None
 
 
 @dataclass(frozen=True, slots=True)
-class AuditEvent:
+class AuditActor:
+    """USER, API_KEY, BASETEN_USER, BASETEN_SYSTEM, TOMBSTONE_USER; others may come.
+
+    `api_key_prefix`: the first characters of the key that acted, where it was a key. `email` is a person's.
+    """
+
+    type: Text = ""
+    email: Word = None
+    api_key_prefix: Word = None
+    api_key_name: Word = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedSettings:
+    """Autoscaling, as an event tells it: there the rate need not be whole."""
+
+    min_replica: Int = None
+    max_replica: Int = None
+    autoscaling_window: Int = None
+    scale_down_delay: Int = None
+    concurrency_target: Int = None
+    target_utilization_percentage: Int = None
+    target_in_flight_tokens: Int = None
+    max_scale_down_rate: Annotated[FiniteFloat | None, Else(None)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent(AuditedSettings):
+    """What was changed: of every kind of event about chains the fields that it has. Autoscaling: the settings after, and before."""
+
     chain_deployment_id: Text = ""
+    environment_name: Word = None
+    chainlet_name: Word = None
+    instance_type_name: Word = None
+    previous_settings: Annotated[AuditedSettings | None, Else(None)] = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
+    """`source`: UI, API, MCP, SYSTEM or OTHER; others may come. `client_name`: the program that acted, where it is known."""
+
+    id: Text = ""
     created: Time = None
     event_type: Text = ""
     event_data: Annotated[AuditEvent | None, Else(None)] = None
+    source: Word = None
     actor: Annotated[AuditActor | None, Else(None)] = None
+    client_name: Word = None
+    client_version: Word = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaginationResponseV1:
+    """No cursor on the last page."""
+
+    has_more: Annotated[bool, Else(False)] = False
+    cursor: Annotated[str | None, text(None, _MAX_CURSOR)] = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuditLogs:
     items: Many[AuditEntry] = ()
+    pagination: Annotated[PaginationResponseV1, Else(PaginationResponseV1())] = PaginationResponseV1()
+
+
+@dataclass(frozen=True, slots=True)
+class LogV1:
+    """One entry of a chainlet's log, which may hold customers' data: it belongs to a terminal, never to a status or a log of our own.
+
+    `timestamp`: nanoseconds since 1970, as text. `message`: line breaks and tabs are kept, because a traceback stands in it.
+    """
+
+    timestamp: Text = ""
+    message: Annotated[str, text("", MAX_MESSAGE, lines=True)] = ""
+    replica: Word = None
+    request_id: Word = None
+    level: Word = None
+
+    @property
+    def millis(self) -> int | None:
+        """Milliseconds since 1970; None for a time that cannot be read."""
+        return int(self.timestamp) // 1_000_000 if re.fullmatch(r"[0-9]{1,19}", self.timestamp) else None
+
+
+@dataclass(frozen=True, slots=True)
+class GetLogsResponseV1:
+    logs: Listed[LogV1]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainsV1:
+    chains: Listed[ChainV1]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEnvironments:
+    environments: Listed[ListedEnvironment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,4 +342,7 @@ DEACTIVATED = TypeAdapter(DeactivateResponseV1)
 DEPLOYMENT_DELETED = TypeAdapter(ChainDeploymentTombstoneV1)
 CHAIN = TypeAdapter(ChainV1)
 INSTANCE_TYPES = TypeAdapter(InstanceTypesV1)
-PRICES = TypeAdapter(InstanceTypePricesV1)
+PRICES = cast(TypeAdapter[InstanceTypePricesV1], Exact(TypeAdapter(InstanceTypePricesV1)))  # a TypeAdapter admits no subclass
+CHAINS = TypeAdapter(ChainsV1)
+ENVIRONMENTS = TypeAdapter(ListedEnvironments)
+LOGS = TypeAdapter(GetLogsResponseV1)

@@ -11,23 +11,22 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 from pydantic import TypeAdapter, ValidationError
+from yarl import URL
 
-from chainenv import __version__
-
-from .address import api_url, proxy_for, trusted
+from .address import api_url, proxy_for
 from .answers import failure, for_people
 from .errors import BasetenError, Invalid, NotSent, RateLimited, Unavailable
 from .keys import ApiKey
 from .limiter import Limiter
 from .requests import Body
-from .wire import LIMITS, MAX_RESPONSE_BYTES, Answer, Connections, HeldBackError, Progress, exchange, is_drop
+from .wire import MAX_RESPONSE_BYTES, USER_AGENT, Answer, Connections, HeldBackError, Progress, exchange, is_drop
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_HEADERS: Final = {"User-Agent": f"chainenv-operator/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+_HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class Transport:
         self._limiter = limiter if limiter is not None else Limiter(rate_limit)
         self._hooks = hooks or Hooks()
         self._max_bytes = max_response_bytes
-        self._connections = Connections(partial(httpx.AsyncHTTPTransport, verify=trusted(), proxy=proxy, limits=LIMITS))
+        self._connections = Connections(proxy)
 
     async def __aenter__(self) -> Self:
         return self
@@ -154,30 +153,27 @@ class Transport:
                 self._hooks.on_call(CallRecord(endpoint.name, outcome, status_class, time.perf_counter() - started, key.fingerprint))
         return result
 
-    def _url(self, endpoint: Endpoint, parameters: Mapping[str, str]) -> httpx.URL:
+    def _url(self, endpoint: Endpoint, parameters: Mapping[str, str]) -> URL:
         quoted = {}
         for name, value in parameters.items():
             if value in ("", ".", "..") or not value.isprintable():
                 raise Invalid(f"{value!r:.80} cannot be a {name}", endpoint=endpoint.name)
             quoted[name] = quote(value, safe="")
-        try:
-            return httpx.URL(self._base + (endpoint.template + endpoint.query).format(**quoted))
-        except httpx.InvalidURL as error:
-            raise Invalid(f"these names cannot be part of a URL: {error}", endpoint=endpoint.name) from None
+        return URL(self._base + (endpoint.template + endpoint.query).format(**quoted), encoded=True)
 
     async def _attempt(
-        self, key: ApiKey, endpoint: Endpoint, url: httpx.URL, answer: TypeAdapter[T], body: Body | None, progress: Progress
+        self, key: ApiKey, endpoint: Endpoint, url: URL, answer: TypeAdapter[T], body: Body | None, progress: Progress
     ) -> T | BasetenError:
         headers = {**_HEADERS, "Authorization": f"Api-Key {key.reveal()}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
             async with asyncio.timeout(self._timeout):
-                request = httpx.Request(endpoint.method, url, headers=headers, content=body.encoded() if body is not None else None)
-                got = await exchange(self._connections, request, progress, self._max_bytes)
+                content = body.encoded() if body is not None else None
+                got = await exchange(self._connections, endpoint.method, url, headers, content, progress, self._max_bytes)
         except HeldBackError:
             return Unavailable("the call was held back", endpoint=endpoint.name)  # recorded when a sending before it was lost
-        except (httpx.TransportError, OSError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             return self._lost(error, progress, endpoint)
         if got.status >= 300 or (key.secret and got.complete):
             got = got._replace(body=key.redacted(got.body))
@@ -224,7 +220,7 @@ def _before_sending(error: Exception) -> str:
 _BEFORE_SENDING: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ssl.SSLCertVerificationError, "the certificate of {host} is not trusted"),
     (socket.gaierror, "the address of {host} was not found"),
-    (httpx.ProxyError, "the proxy refused a connection to {host}"),
+    (aiohttp.ClientHttpProxyError, "the proxy refused a connection to {host}"),
     (TimeoutError, "no connection to {host} in time"),
 )
 
@@ -234,7 +230,7 @@ def _after_sending(error: Exception, progress: Progress) -> str:
         return "no complete answer from {host} within {seconds} s"
     if progress.answered:
         return "the answer of {host} broke off"
-    if isinstance(error, httpx.RemoteProtocolError) and not is_drop(error):
+    if isinstance(error, aiohttp.ClientError) and not is_drop(error):
         return "the answer of {host} is not HTTP"
     return "the connection to {host} was lost before the answer came"
 

@@ -1,168 +1,87 @@
-"""What a plan is made of: actions (data, nothing here calls anything), findings, and what they mean for the journal."""
+"""What a plan is made of: changes (data, nothing here calls anything), their journal entries, findings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, ClassVar
 
+from ..crd.enums import Operation
 from ..crd.types import Drift, JournalEntry
-from .reasons import Reason
-from .world import Settings, Timing
+from .findings import EventRecord, Finding
+
+if TYPE_CHECKING:
+    from .changes import AnyChange
 
 
-class Operation(StrEnum):
-    """Kinds of journal entries; each kind has at most one entry (Deactivate: one a deployment), so the journal is bounded.
+class Change(ABC):
+    """One call that changes something on Baseten, as data.
 
-    PROMOTE is a promotion under way, refused or failed; PROMOTED is the last one that was done with, so that each
-    deploymentID is promoted once.
+    Each kind is one module of ``core.changes``: how it differs, is journaled, settled, described and counted; the one that
+    sends it is ``engine.send``, which does not type-check while a kind is missing there.
     """
 
-    CREATE = "CreateEnvironment"
-    PROMOTION_SETTINGS = "UpdatePromotionSettings"
-    AUTOSCALING = "UpdateAutoscaling"
-    INSTANCE_TYPES = "UpdateInstanceTypes"
-    PROMOTE = "Promote"
-    PROMOTED = "Promoted"
-    DEACTIVATE = "Deactivate"
+    __slots__ = ()
+    operation: ClassVar[Operation]
+    counted_as: ClassVar[str]
+    """The ``kind`` of the drift metrics; empty where nothing is corrected."""
+    starts_deployment: ClassVar[bool] = False
+    """Whether it starts a deployment: then its intent is durable before it is sent."""
 
+    @property
+    def corrections(self) -> tuple[Drift, ...]:
+        """The differences that it is meant to end."""
+        return ()
 
-ROLLOUTS = (Operation.INSTANCE_TYPES, Operation.PROMOTE)
-"""Operations that start a deployment: never sent before their intent is written."""
+    @abstractmethod
+    def describe(self) -> str:
+        """In words, with chainlets and fields, old and new."""
 
-
-class Outcome(StrEnum):
-    """What came of a call. FAILED: accepted, but the rollout it started did not succeed. LOST: no answer, and no effect to be seen."""
-
-    ACCEPTED = "Accepted"
-    REFUSED = "Refused"
-    NOT_FOUND = "NotFound"
-    FORBIDDEN = "Forbidden"
-    FAILED = "Failed"
-    LOST = "Lost"
-
-
-MOST_UNCONFIRMED = 2
-"""So many sends of the same values may start a deployment without an answer that says so; then only a person makes another try."""
-
-REFUSALS = (Outcome.REFUSED, Outcome.NOT_FOUND, Outcome.FORBIDDEN)
-
-
-@dataclass(frozen=True, slots=True)
-class CreateEnvironment:
-    promotion: Settings
-    chainlets: tuple[tuple[str, str | None, Settings], ...]
-    recreated: bool = False
-    cleanup_inside: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class UpdatePromotionSettings:
-    changes: Settings
-    differences: tuple[Drift, ...]
-    cleanup_inside: bool = False
-    cleanup_outside: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateAutoscaling:
-    changes: Mapping[str, Settings]
-    differences: tuple[Drift, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateInstanceTypes:
-    changes: Mapping[str, str]
-    differences: tuple[Drift, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Promote:
-    deployment_id: str
-    scale_down_previous: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Deactivate:
-    deployment_id: str
-
-
-Correction = UpdatePromotionSettings | UpdateAutoscaling | UpdateInstanceTypes
-Call = CreateEnvironment | Correction | Promote | Deactivate
+    @abstractmethod
+    def event(self) -> EventRecord:
+        """After Baseten took it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
     """One call to make and its journal entry. ``intent_first``: the entry must be durable before the call is made."""
 
-    call: Call
+    change: AnyChange
     entry: JournalEntry
     intent_first: bool = False
-
-
-class Severity(IntEnum):
-    """WAITING passes by itself; BLOCKED needs a look, the rest goes on; STALLED: nothing goes on until something changes."""
-
-    WAITING = 1
-    BLOCKED = 2
-    STALLED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Why the resource is not, or not yet, as its spec says.
-
-    ``again``: when the next try is; for conditions only, because an event that names a time could not be counted.
-    """
-
-    severity: Severity
-    reason: Reason
-    message: str
-    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``journal`` is the journal before the actions. ``release``: the finalizer may go; ``left_on``: though these
-    deployments may still run."""
+    deployments may still run. ``adopted``: with this plan the environment becomes the resource's own; ``managed``: it is."""
 
     actions: tuple[Action, ...] = ()
     findings: tuple[Finding, ...] = ()
     drift: tuple[Drift, ...] = ()
     journal: tuple[JournalEntry, ...] = ()
     adopted: bool = False
-    ours: bool = False
+    managed: bool = False
     missing: bool = False
     release: bool = False
     left_on: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class Draft:
-    """A plan being put together by the rules, in order."""
+class PlanBuilder:
+    """A plan under construction: the rules add to it, in order."""
 
     journal: dict[str, JournalEntry]
     actions: list[Action] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
 
-    def act(self, call: Call, entry: JournalEntry, *, intent_first: bool = False) -> None:
-        self.actions.append(Action(call, entry, intent_first))
+    def act(self, change: AnyChange, entry: JournalEntry, *, intent_first: bool = False) -> None:
+        self.actions.append(Action(change, entry, intent_first or change.starts_deployment))
 
-    def note(self, severity: Severity, reason: Reason, message: str) -> None:
-        self.findings.append(Finding(severity, reason, message))
+    def add(self, finding: Finding | None) -> None:
+        if finding is not None:
+            self.findings.append(finding)
 
-    def done(self, *, left_on: tuple[str, ...] = (), **more: bool) -> Plan:
+    def build(self, *, left_on: tuple[str, ...] = (), **more: bool) -> Plan:
         return Plan(tuple(self.actions), tuple(self.findings), tuple(self.drift), tuple(self.journal.values()), left_on=left_on, **more)
-
-
-def with_entry(journal: tuple[JournalEntry, ...], entry: JournalEntry) -> tuple[JournalEntry, ...]:
-    """The journal with the entry in the place of the older one of its kind."""
-    return (*(e for e in journal if e.operation != entry.operation), entry)
-
-
-def retry_seconds(entry: JournalEntry, timing: Timing) -> float:
-    """From a refusal to the next try. It may be a busy environment's or a fresh deployment's, so the first comes within about a minute."""
-    if entry.outcome == Outcome.FORBIDDEN:
-        return timing.retry_refused
-    return float(min(timing.retry_refused, timing.settle * 6 ** min(entry.attempts - 1, 10)))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from ..crd.types import JournalEntry
-from .actions import REFUSALS, Deactivate, Draft, Operation, Outcome, Plan, Severity
-from .attempts import MOST_ATTEMPTS, Verdict, at, begin, clock, unsettled, verdict
-from .reasons import Reason
-from .words import names
-from .world import FAILED, OFF, Deployment, Environment, World, digest
-
-
-def keeps_finalizer(deletion_policy: str, management_policy: str) -> bool:
-    """Whether there is work on Baseten before the resource may go."""
-    return deletion_policy != "Retain" and management_policy != "Observe"
+from ..crd.enums import AdoptionPolicy, DeletionPolicy, Operation, Outcome
+from . import messages
+from .actions import Plan, PlanBuilder
+from .changes.deactivate import deactivate, slot
+from .desired import keeps_finalizer
+from .environment import FAILED, OFF, Deployment, Environment
+from .journal import MOST_ATTEMPTS, REFUSALS, unsettled
+from .text import at
+from .world import World
 
 
 def plan_deletion(world: World) -> Plan:
@@ -23,71 +19,65 @@ def plan_deletion(world: World) -> Plan:
     An environment that was not observed before is treated as its adoption would have treated it: a deployment must not go on
     running because the resource was deleted a moment too early.
     """
-    desired = world.desired
+    desired, environment = world.desired, world.environment
     if not keeps_finalizer(desired.deletion, desired.management):
-        return Plan(journal=world.journal, release=True)
-    if world.environment is None:
+        return Plan(journal=world.journal, release=True, managed=world.ours)
+    if environment is None:
         return _gone(world)
-    if not world.ours and desired.adoption == "Fail":
+    if not world.ours and desired.adoption == AdoptionPolicy.FAIL:
         return Plan(journal=world.journal, release=True)
-    shown = {f"{Operation.DEACTIVATE}/{d.id}" for d in world.environment.deployments}
-    draft = Draft(
-        {
-            e.operation: e
-            for e in world.journal
-            if e.operation in shown or not (e.operation.startswith(f"{Operation.DEACTIVATE}/") or e.operation == Operation.CREATE)
-        }
-    )
-    on = [d for d in world.environment.deployments if d.status not in OFF and not _given_up(world, d)]
-    if not on:
-        return _last_read(draft, _left_on(world, world.environment))
-    busy = _busy(world.environment) if desired.deletion == "DeactivateWhenIdle" else []
+    there = {slot(d.id) for d in environment.deployments}
+    kept = (e for e in world.journal if e.slot in there or e.operation not in (Operation.DEACTIVATE, Operation.CREATE))
+    builder = PlanBuilder({e.slot: e for e in kept})
+    running = [d for d in environment.deployments if d.status not in OFF and not _is_given_up(world, d)]
+    if not running:
+        return _last_read(world, environment, builder)
+    busy = _busy(environment) if desired.deletion == DeletionPolicy.DEACTIVATE_WHEN_IDLE else []
     if busy:
-        draft.note(Severity.WAITING, Reason.WAITING_FOR_IDLE, _waiting_for(busy))
-        return draft.done(ours=True)
-    for deployment in on:
-        _deactivate(world, draft, deployment)
-    return draft.done(ours=True, release=not draft.actions and not draft.findings)
+        builder.add(messages.not_idle(busy))
+        return builder.build(managed=True)
+    for deployment in running:
+        deactivate(world, builder, deployment)
+    return builder.build(managed=True, release=not builder.actions and not builder.findings)
 
 
 def _gone(world: World) -> Plan:
     """A single 404 is not believed, and none at all with a key that cannot see the chain: the deployments might go on running."""
-    draft = Draft({e.operation: e for e in world.journal})
-    created = world.entry(Operation.CREATE)
+    builder = PlanBuilder({e.slot: e for e in world.journal})
     if world.chain_missing:
-        message = (
-            f"chain {world.desired.chain_id} not found, or not accessible with this API key, so it is unknown whether deployments"
-            " still run: use a key of the chain's workspace"
-        )
-        draft.note(Severity.STALLED, Reason.CHAIN_NOT_FOUND, message)
-        return draft.done()
-    doubt = world.timing.vanish
+        builder.add(messages.unknown_whether_running(world.desired.chain_id))
+        return builder.build(managed=world.ours)
+    created, doubt = world.entry(Operation.CREATE), world.timing.vanish
     if created is not None and created.finished_at is None:
         doubt = max(doubt, world.timing.settle)  # the create may still arrive
     if world.missing_since is not None and world.since(world.missing_since).total_seconds() >= doubt:
-        return draft.done(release=True)
-    until = at(world.missing_since or world.now, doubt)
-    draft.note(Severity.WAITING, Reason.ENVIRONMENT_MISSING, f"environment not found (404); the finalizer is removed if confirmed {until}")
-    return draft.done(missing=True)
+        return builder.build(release=True, managed=world.ours)
+    builder.add(messages.missing_while_deleted(at(world.missing_since or world.now, doubt)))
+    return builder.build(missing=True, managed=world.ours)
 
 
-def _left_on(world: World, environment: Environment) -> tuple[str, ...]:
-    """Deployments that Baseten refused to deactivate."""
-    entries = [(d, _entry(world, d)) for d in environment.deployments if d.status not in OFF]
-    return tuple(d.id for d, entry in entries if entry is not None and entry.outcome != Outcome.NOT_FOUND)
+def _is_given_up(world: World, deployment: Deployment) -> bool:
+    """404 is as good as INACTIVE; one that failed for good has nothing running, and may never become INACTIVE."""
+    entry = world.entry(slot(deployment.id))
+    if entry is None:
+        return False
+    over = entry.outcome in REFUSALS or entry.attempts >= MOST_ATTEMPTS
+    return entry.outcome == Outcome.NOT_FOUND or (over and deployment.status in FAILED)
 
 
-def _last_read(draft: Draft, left_on: tuple[str, ...]) -> Plan:
+def _last_read(world: World, environment: Environment, builder: PlanBuilder) -> Plan:
     """What was started and does not show yet must not go on running unseen."""
-    coming = [entry for entry in draft.journal.values() if unsettled(entry)]
-    if not coming:
-        return draft.done(release=True, left_on=left_on)
-    message = f"being deleted; waiting for the deployment that {coming[0].operation} of {clock(coming[0])} may have started"
-    draft.note(Severity.WAITING, Reason.DELETING, message)
-    return draft.done(ours=True)
+    coming = [entry for entry in builder.journal.values() if unsettled(entry)]
+    if coming:
+        builder.add(messages.may_have_started(coming[0]))
+        return builder.build(managed=True)
+    entries = [(d, world.entry(slot(d.id))) for d in environment.deployments if d.status not in OFF]
+    refused = tuple(d.id for d, entry in entries if entry is not None and entry.outcome != Outcome.NOT_FOUND)
+    return builder.build(release=True, left_on=refused, managed=world.ours)
 
 
 def _busy(environment: Environment) -> list[str]:
+    """Chainlets with replicas, or with a minReplica above 0."""
     chainlets = [c for d in environment.deployments for c in d.chainlets]
     running = {c.name: f"{c.name} has {c.active_replicas} replicas" for c in chainlets if c.active_replicas}
     settings = [(c.name, c.autoscaling) for c in chainlets] + [(c.name, c.autoscaling) for c in environment.chainlets]
@@ -97,43 +87,3 @@ def _busy(environment: Environment) -> list[str]:
         if autoscaling and int(autoscaling.get("min_replica", 0)) > 0
     }
     return list({**kept, **running}.values())
-
-
-def _waiting_for(busy: list[str]) -> str:
-    return f"being deleted; waits until no chainlet has replicas or a minReplica above 0: {names(busy)}. Or set deletionPolicy to Retain"
-
-
-def _entry(world: World, deployment: Deployment) -> JournalEntry | None:
-    return world.entry(f"{Operation.DEACTIVATE}/{deployment.id}")
-
-
-def _given_up(world: World, deployment: Deployment) -> bool:
-    """404 is as good as INACTIVE; one that failed for good has nothing running, and may never become INACTIVE."""
-    entry = _entry(world, deployment)
-    if entry is None:
-        return False
-    over = entry.outcome in REFUSALS or entry.attempts >= MOST_ATTEMPTS
-    return entry.outcome == Outcome.NOT_FOUND or (over and deployment.status in FAILED)
-
-
-def _refused_long_ago(world: World, entry: JournalEntry | None) -> bool:
-    """Perhaps refused only because the deployment was busy: it costs money, so it is not left on for an hour."""
-    if entry is None or entry.outcome not in REFUSALS or entry.finished_at is None:
-        return False
-    return world.since(entry.finished_at).total_seconds() >= world.timing.settle
-
-
-def _deactivate(world: World, draft: Draft, deployment: Deployment) -> None:
-    if deployment.status == "DEACTIVATING":
-        draft.note(Severity.WAITING, Reason.DELETING, f"being deleted; deployment {deployment.id} is DEACTIVATING")
-        return
-    entry, judged = _entry(world, deployment), Draft({})
-    hashed = digest(deployment.id)
-    said = verdict(world, judged, entry, hashed, patience=world.timing.resend)
-    if said is Verdict.SEND or _refused_long_ago(world, entry):
-        operation = f"{Operation.DEACTIVATE}/{deployment.id}"
-        draft.act(Deactivate(deployment.id), begin(world, operation, hashed, entry, target=deployment.id))
-    elif said is Verdict.WAIT:
-        draft.note(Severity.WAITING, Reason.DELETING, f"being deleted; deployment {deployment.id} is {deployment.status}, wanted INACTIVE")
-    else:
-        draft.findings += [replace(f, message=f"deployment {deployment.id}: {f.message}") for f in judged.findings]

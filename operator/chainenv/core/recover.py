@@ -6,12 +6,17 @@ holds the next rollout back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
+from ..crd.enums import Operation, Outcome
 from ..crd.types import JournalEntry
-from .actions import MOST_UNCONFIRMED, REFUSALS, ROLLOUTS, Operation, Outcome, retry_seconds
-from .world import ENDING, FAILED, KNOWN_PROGRESS, SERVING, Deployment, Environment, World, digest
+from .changes.instance_types import is_reached, settled_types
+from .changes.promote import promoted
+from .environment import ENDING, FAILED, KNOWN_PROGRESS, SERVING, Deployment, Environment
+from .journal import MOST_UNCONFIRMED, REFUSALS, ROLLOUTS, retry_seconds, unanswered
+from .world import World
 
 RAMP_UP = "ramp_up_duration_seconds"
 
@@ -28,11 +33,11 @@ def recover(world: World) -> World:
     after: dict[str, JournalEntry | None] = {}
     for entry in rollouts:  # the newest first: what came after two intents came of the later one
         others = {deployment for operation, deployment in claimed.items() if operation != entry.operation}
-        after[entry.operation] = seen = _rollout(world, environment, _knowing(entry, others))
-        if seen is not None and seen.deployment_id:
-            claimed[entry.operation] = seen.deployment_id
-    entries = (after.get(e.operation, e) for e in world.journal)
-    return replace(world, journal=tuple({e.operation: e for e in entries if e is not None}.values()))
+        after[entry.slot] = now = _recovered(world, environment, _knowing(entry, others))
+        if now is not None and now.deployment_id:
+            claimed[entry.operation] = now.deployment_id
+    entries = (after.get(e.slot, e) for e in world.journal)
+    return replace(world, journal=tuple({e.slot: e for e in entries if e is not None}.values()))
 
 
 def _of_the_new_environment(world: World, environment: Environment) -> tuple[JournalEntry, ...]:
@@ -53,111 +58,67 @@ def _knowing(entry: JournalEntry, others: set[str]) -> JournalEntry:
     return entry.model_copy(update={"known_deployments": (*entry.known_deployments, *sorted(more))})
 
 
-def unanswered(entry: JournalEntry) -> bool:
-    """Whether a try of it may have happened, or may still happen, without an answer that says so."""
-    return entry.finished_at is None or entry.outcome == Outcome.LOST or (entry.outcome in REFUSALS and bool(entry.unconfirmed))
+# -- what is to be read besides the environment --------------------------------------------------------------------
 
 
 def lookups(journal: tuple[JournalEntry, ...], environment: Environment | None) -> tuple[str, ...]:
-    """Deployments that the journal waits for and the environment does not show: to be read by id."""
+    """Deployments that a recovered journal waits for and the environment does not show: to be read by id."""
     if environment is None or environment.promoting:
         return ()
-    shown = {d.id for d in environment.deployments}
+    there = {d.id for d in environment.deployments}
     return tuple(
         e.deployment_id
         for e in journal
-        if e.operation in ROLLOUTS and e.outcome == Outcome.ACCEPTED and not e.settled and e.deployment_id and e.deployment_id not in shown
+        if e.operation in ROLLOUTS and e.outcome == Outcome.ACCEPTED and not e.settled and e.deployment_id and e.deployment_id not in there
     )
 
 
 def must_list(world: World) -> bool:
     """Whether the chain's deployments are to be read: a rollout without an answer is about to be sent again."""
-    return any(
-        e.operation in ROLLOUTS and unanswered(e) and _about_to_be_sent_again(world, e) and (e.unconfirmed or 0) < MOST_UNCONFIRMED
-        for e in world.journal
-    )
+
+    def is_due(entry: JournalEntry) -> bool:
+        if entry.finished_at is None:
+            return world.observed(entry) >= world.timing.settle
+        return entry.outcome == Outcome.LOST or world.since(entry.finished_at).total_seconds() >= retry_seconds(entry, world.timing)
+
+    return any(e.operation in ROLLOUTS and unanswered(e) and is_due(e) and (e.unconfirmed or 0) < MOST_UNCONFIRMED for e in world.journal)
 
 
-def _about_to_be_sent_again(world: World, entry: JournalEntry) -> bool:
-    if entry.finished_at is None:
-        return world.observed(entry) >= world.timing.settle
-    return entry.outcome == Outcome.LOST or world.since(entry.finished_at).total_seconds() >= retry_seconds(entry, world.timing)
+# -- one rollout's entry -------------------------------------------------------------------------------------------
 
 
-def wanted_types(world: World, environment: Environment) -> dict[str, str]:
-    """The declared instance type of each managed chainlet that the environment has."""
-    return {c.name: c.instance_type_id for c in world.desired.chainlets if c.instance_type_id and environment.state_of(c.name)}
-
-
-def as_values(types: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(sorted(f"{name}={type_id}" for name, type_id in types.items()))
-
-
-def reached(world: World, environment: Environment, entry: JournalEntry) -> bool:
-    """Whether the environment shows what the entry was to reach; what is not shown proves nothing."""
-    declared = {c.name: c.instance_type_id for c in world.desired.chainlets if c.instance_type_id}
-    values = entry.values or as_values(declared)
-    return bool(values) and set(values) <= set(as_values(shown_types(environment)))
-
-
-def types_match(world: World, environment: Environment) -> bool:
-    """Whether Baseten holds the declared instance types of the chainlets that are there."""
-    wanted = wanted_types(world, environment)
-    return bool(wanted) and wanted.items() <= shown_types(environment).items()
-
-
-def shown_types(environment: Environment) -> dict[str, str]:
-    return {c.name: c.instance_type.id for c in environment.chainlets if c.instance_type and c.instance_type.id}
-
-
-def types_differ(world: World) -> str | None:
-    """A short hash of the difference in instance types that this read shows; None when it shows none."""
-    if world.environment is None:
-        return None
-    shown = shown_types(world.environment)
-    differences = {n: [t, shown[n]] for n, t in wanted_types(world, world.environment).items() if shown.get(n, t) != t}
-    return digest(differences) if differences else None
-
-
-def _rollout(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
-    if entry.outcome in REFUSALS:
-        return _refused(world, environment, entry)
+def _recovered(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
+    if entry.outcome in REFUSALS:  # no verdict while an earlier try may still be running, or if the environment moved on, or is busy
+        if entry.unconfirmed:
+            return _concluded(world, environment, entry) or entry
+        return None if environment.promoting or _moved_on(environment, entry) else entry
     if unanswered(entry):
-        return _open_intent(world, environment, entry)
+        return _concluded(world, environment, entry) or _lost(world, entry)
     if entry.outcome == Outcome.ACCEPTED and not entry.settled:
-        return _accepted(world, environment, entry)
+        return _followed(world, environment, entry)
     if entry.outcome == Outcome.FAILED and _moved_on(environment, entry):
         return _settled(world, environment, entry)
     return entry
 
 
-def _refused(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
-    """No verdict while an earlier try may still be running; and none at all if the environment moved on meanwhile, or is busy."""
-    if entry.unconfirmed:
-        return _evidence(world, environment, entry) or entry
-    return None if environment.promoting or _moved_on(environment, entry) else entry
-
-
-def _open_intent(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry:
-    found = _evidence(world, environment, entry)
-    if found is not None:
-        return found
+def _lost(world: World, entry: JournalEntry) -> JournalEntry:
+    """The settling time is over and nothing shows that it happened."""
     if entry.outcome == Outcome.LOST or world.observed(entry) < world.timing.settle:
         return entry
     if world.chain_deployments is None and not world.chain_unreadable:
         return entry
-    lost = {"outcome": Outcome.LOST.value, "finished_at": entry.started_at, "unconfirmed": (entry.unconfirmed or 0) + 1}
-    return entry.model_copy(update=lost)
+    update = {"outcome": Outcome.LOST, "finished_at": entry.started_at, "unconfirmed": (entry.unconfirmed or 0) + 1}
+    return entry.model_copy(update=update)
 
 
-def _evidence(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
+def _concluded(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
     """The entry as concluded from what the environment, or else the chain, has now; None when nothing shows that it happened."""
     newcomer = next((d for d in reversed(environment.deployments) if _came_of(environment, entry, d)), None) or _listed(world, entry)
-    reads_so = entry.operation == Operation.INSTANCE_TYPES and reached(world, environment, entry)
+    reads_so = entry.operation == Operation.INSTANCE_TYPES and is_reached(world, environment, entry)
     if newcomer is None and not reads_so and not _audited(world, entry):
         return None
     update = {
-        "outcome": Outcome.ACCEPTED.value,
+        "outcome": Outcome.ACCEPTED,
         "finished_at": world.now,
         "deployment_id": newcomer.id if newcomer else None,
         "message": None,
@@ -178,12 +139,18 @@ def _came_of(environment: Environment, entry: JournalEntry, deployment: Deployme
     )
 
 
-def _listed(world: World, entry: JournalEntry) -> Deployment | None:
-    """The newest deployment that the chain has for this environment since the intent, also when the environment does not show it."""
-    listed = world.chain_deployments or ()
+def _before(world: World, entry: JournalEntry, listed: Iterable[Deployment]) -> list[datetime]:
+    """Baseten's own times of what was there before the intent."""
     before = [d.created_at for d in listed if d.id in entry.known_deployments and d.created_at]
     if world.environment is not None and world.environment.created_at is not None:
         before.append(world.environment.created_at)
+    return before
+
+
+def _listed(world: World, entry: JournalEntry) -> Deployment | None:
+    """The newest deployment that the chain has for this environment since the intent, also when the environment does not show it."""
+    listed = world.chain_deployments or ()
+    before = _before(world, entry, listed)
     since = [
         (d.created_at, d)
         for d in listed
@@ -198,15 +165,14 @@ def _listed(world: World, entry: JournalEntry) -> Deployment | None:
 def _audited(world: World, entry: JournalEntry) -> bool:
     """Whether the newest such change by this operator's key is this one. The log may be late: its silence proves nothing."""
     ours = sorted((change for change in world.audited if change.operation == entry.operation), key=lambda change: change.at)
-    before = [d.created_at for d in world.chain_deployments or () if d.id in entry.known_deployments and d.created_at]
-    if world.environment is not None and world.environment.created_at is not None:
-        before.append(world.environment.created_at)
+    before = _before(world, entry, world.chain_deployments or ())
     if not ours or ours[-1].at <= max(before, default=ours[-1].at):
         return False
     return ours[-1].deployment_id == entry.target or ours[-1].deployment_id not in entry.known_deployments
 
 
-def _accepted(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
+def _followed(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
+    """An accepted rollout on its way."""
     candidate, current = environment.candidate, environment.current
     if candidate is not None and entry.deployment_id is None and _came_of(environment, entry, candidate):
         entry = entry.model_copy(update={"deployment_id": candidate.id})
@@ -214,7 +180,9 @@ def _accepted(world: World, environment: Environment, entry: JournalEntry) -> Jo
         return _failed(entry, environment, f"deployment {candidate.id} is {candidate.status}")
     if environment.promoting:
         return entry
-    if (current is not None and current.id == entry.deployment_id) or (entry.deployment_id is None and reached(world, environment, entry)):
+    if (current is not None and current.id == entry.deployment_id) or (
+        entry.deployment_id is None and is_reached(world, environment, entry)
+    ):
         return _settled(world, environment, entry)
     if entry.deployment_id is None:
         over = _moved_on(environment, entry) or world.observed(entry) >= world.timing.settle
@@ -230,47 +198,38 @@ def _moved_on(environment: Environment, entry: JournalEntry) -> bool:
     return current is not None and (current.id == entry.deployment_id or current.id not in entry.known_deployments)
 
 
-def _elsewhere(world: World, environment: Environment, entry: JournalEntry, seen: Deployment | None) -> JournalEntry | None:
+def _elsewhere(world: World, environment: Environment, entry: JournalEntry, found: Deployment | None) -> JournalEntry | None:
     """The deployment that came of the entry is neither current nor candidate."""
-    if seen is not None and seen.status in FAILED:
-        return _failed(entry, environment, f"deployment {seen.id} is {seen.status}")
+    if found is not None and found.status in FAILED:
+        return _failed(entry, environment, f"deployment {found.id} is {found.status}")
     moved_on = _moved_on(environment, entry)
-    copied = moved_on and seen is not None and seen.id == entry.target  # Baseten named the source; a copy of it serves
-    if not copied and world.observed(entry) < _patience(world, seen, moved_on=moved_on):
+    copied = moved_on and found is not None and found.id == entry.target  # Baseten named the source; a copy of it serves
+    if not copied and world.observed(entry) < _patience(world, found, moved_on=moved_on):
         return entry
     if entry.operation == Operation.PROMOTE and not moved_on:
-        fate = f"is {seen.status}" if seen is not None else "is gone"
+        fate = f"is {found.status}" if found is not None else "is gone"
         return _failed(entry, environment, f"deployment {entry.deployment_id} {fate} and did not become the current one")
     return _settled(world, environment, entry)
 
 
-def _patience(world: World, seen: Deployment | None, *, moved_on: bool) -> float:
+def _patience(world: World, found: Deployment | None, *, moved_on: bool) -> float:
     """For how many seconds a deployment that the environment does not show is waited for. While it deploys: without end, also
     behind somebody else's that has finished first."""
     settle = world.timing.settle
-    if seen is None or seen.status in ENDING or seen.environment not in (None, world.desired.environment):
+    if found is None or found.status in ENDING or found.environment not in (None, world.desired.environment):
         return settle
-    if seen.status in KNOWN_PROGRESS:
+    if found.status in KNOWN_PROGRESS:
         return float("inf")
-    if seen.status in SERVING and world.environment is not None:  # its traffic may still be ramping up
+    if found.status in SERVING and world.environment is not None:  # its traffic may still be ramping up
         return settle if moved_on else settle + float(world.environment.promotion.get(RAMP_UP, 600))
     return 10 * settle
 
 
 def _failed(entry: JournalEntry, environment: Environment, message: str) -> JournalEntry:
-    said = environment.promotion_failure
-    return entry.model_copy(update={"outcome": Outcome.FAILED.value, "message": f"{message}; {said}"[:1024] if said else message})
+    why = environment.promotion_failure
+    return entry.model_copy(update={"outcome": Outcome.FAILED, "message": f"{message}; {why}"[:1024] if why else message})
 
 
 def _settled(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
-    """A promotion is remembered as PROMOTED; an instance type update only while it does not show."""
-    if entry.operation == Operation.PROMOTE:
-        return promoted(entry)
-    if reached(world, environment, entry):
-        return None
-    return entry.model_copy(update={"settled": True, "outcome": Outcome.ACCEPTED.value, "message": None})
-
-
-def promoted(entry: JournalEntry) -> JournalEntry:
-    update = {"operation": Operation.PROMOTED.value, "settled": True, "outcome": Outcome.ACCEPTED.value, "message": None}
-    return entry.model_copy(update=update)
+    """What is remembered of a rollout that came to its end."""
+    return promoted(entry) if entry.operation == Operation.PROMOTE else settled_types(world, environment, entry)

@@ -1,204 +1,22 @@
-"""What is known at one instant, frozen: what the spec asks for (Desired) and what Baseten shows (Environment)."""
+"""Everything that one decision is made from, frozen."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-from ..crd.types import (
-    ABANDON_ANNOTATION,
-    FINALIZER,
-    RECONCILE_ANNOTATION,
-    ChainEnvironmentSpec,
-    ChainEnvironmentStatus,
-    InstanceType,
-    JournalEntry,
-)
-
-Value = int | bool | str
-Settings = Mapping[str, Value]
-"""Settings by Baseten's names; a nested one is written ``rolling_deploy_config.max_surge_percent``."""
-
-CLEANUP = "promotion_cleanup_strategy"
-ROLLING = "rolling_deploy_config"
-SURGE = f"{ROLLING}.max_surge_percent"
-UNAVAILABLE = f"{ROLLING}.max_unavailable_percent"
-
-SERVING = frozenset({"ACTIVE", "SCALED_TO_ZERO", "WAKING_UP"})
-FAILED = frozenset({"BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED"})
-DEGRADED = frozenset({"UNHEALTHY"})
-OFF = frozenset({"INACTIVE"})
-ENDING = frozenset({"DEACTIVATING", *OFF})
-KNOWN_PROGRESS = frozenset({"BUILDING", "DEPLOYING", "LOADING_MODEL", "UPDATING", "WAKING_UP"})
-"""Groups of docs/baseten-api.md, "Deployment statuses"; whatever is in none of them is in progress, names never heard of included."""
-
-PROMOTION_RUNS = frozenset({"RELEASING", "RAMPING_UP", "RAMPING_DOWN", "PAUSED"})
-PROMOTION_FAILED = frozenset({"FAILED", "CANCELED"})
-"""Statuses of a promotion (``in_progress_promotion``) that say what becomes of it; SUCCEEDED and unknown ones say nothing."""
-
-
-def in_progress(status: str) -> bool:
-    return status not in SERVING | FAILED | DEGRADED | OFF
-
-
-def flat(settings: Mapping[str, Any] | None, prefix: str = "") -> dict[str, Value]:
-    """Nested settings as one level, without what is null."""
-    out: dict[str, Value] = {}
-    for name, value in (settings or {}).items():
-        if isinstance(value, Mapping):
-            out.update(flat(value, f"{prefix}{name}."))
-        elif value is not None:
-            out[prefix + name] = value
-    return out
-
-
-def digest(value: Any) -> str:
-    """A short hash of any JSON value; the order of mappings does not matter."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class DesiredChainlet:
-    name: str
-    instance_type_id: str | None = None
-    autoscaling: Settings = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """The spec with the operator's defaults filled in; what it omits is not here.
-
-    ``cleanup_inside``: the spec has the cleanup strategy in its older place, inside rollingDeployConfig.
-    """
-
-    chain_id: str
-    environment: str
-    generation: int = 1
-    management: str = "Reconcile"
-    adoption: str = "Adopt"
-    deletion: str = "Retain"
-    deployment_id: str | None = None
-    scale_down_previous: bool | None = None
-    promotion: Settings = field(default_factory=dict)
-    cleanup_inside: bool = False
-    chainlets: tuple[DesiredChainlet, ...] = ()
-
-
-def desired_of(spec: ChainEnvironmentSpec, *, name: str, generation: int) -> Desired:
-    """``name`` is metadata.name, the environment's name where the spec gives none."""
-    promotion = flat(spec.promotion_settings.model_dump() if spec.promotion_settings else None)
-    inner = promotion.pop(f"{ROLLING}.{CLEANUP}", None)
-    if inner is not None:
-        promotion[CLEANUP] = inner
-    return Desired(
-        chain_id=spec.chain_id,
-        environment=spec.environment_name or name,
-        generation=generation,
-        management=spec.management_policy or "Reconcile",
-        adoption=spec.adoption_policy or "Adopt",
-        deletion=spec.deletion_policy or "Retain",
-        deployment_id=spec.deployment_id,
-        scale_down_previous=spec.scale_down_previous_deployment,
-        promotion=promotion,
-        cleanup_inside=inner is not None,
-        chainlets=tuple(
-            DesiredChainlet(
-                c.chainlet_name, c.instance_type_id, flat(c.autoscaling_settings.model_dump() if c.autoscaling_settings else None)
-            )
-            for c in spec.chainlet_settings or ()
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Chainlet:
-    """One chainlet of a deployment."""
-
-    id: str
-    name: str
-    status: str
-    active_replicas: int = 0
-    instance_type_name: str | None = None
-    autoscaling: Settings | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    id: str
-    status: str
-    created_at: datetime | None = None
-    environment: str | None = None
-    chainlets: tuple[Chainlet, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ChainletState:
-    """A chainlet's settings in the environment; ``autoscaling`` is None while it has not finished deploying."""
-
-    name: str
-    instance_type: InstanceType | None = None
-    autoscaling: Settings | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionProgress:
-    """How the last promotion goes (``in_progress_promotion``). ``traffic_percent``: share of the new deployment, 0-100."""
-
-    status: str
-    traffic_percent: int | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape);
-    ``cleanup_twice``: in both places. ``promotion_progress``: None on a server that does not tell."""
-
-    name: str
-    chain_id: str
-    created_at: datetime | None = None
-    promotion: Settings = field(default_factory=dict)
-    cleanup_inside: bool = False
-    chainlets: tuple[ChainletState, ...] = ()
-    current: Deployment | None = None
-    candidate: Deployment | None = None
-    cleanup_twice: bool = False
-    promotion_progress: PromotionProgress | None = None
-
-    @property
-    def deployments(self) -> tuple[Deployment, ...]:
-        return tuple(d for d in (self.current, self.candidate) if d is not None)
-
-    @property
-    def promoting(self) -> bool:
-        """Whether a promotion runs. A candidate that failed or was deactivated may be shown for ever, but nothing runs."""
-        told = self.promotion_progress.status if self.promotion_progress else ""
-        if self.candidate is None:
-            return told in PROMOTION_RUNS
-        return self.candidate.status not in FAILED | ENDING and told not in PROMOTION_FAILED
-
-    @property
-    def promotion_failure(self) -> str | None:
-        """What Baseten says of a promotion that it calls failed or cancelled; None when it does not."""
-        told = self.promotion_progress
-        if told is None or told.status not in PROMOTION_FAILED:
-            return None
-        return f"the promotion is {told.status}: {told.message}" if told.message else f"the promotion is {told.status}"
-
-    def state_of(self, chainlet: str) -> ChainletState | None:
-        return next((state for state in self.chainlets if state.name == chainlet), None)
+from ..crd.enums import AdoptionPolicy, Operation, Outcome
+from ..crd.types import JournalEntry
+from .desired import Desired
+from .environment import Deployment, Environment
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedChange:
     """A change that the chain's audit log tells of: made with this operator's key, to this environment. ``at``: Baseten's clock."""
 
-    operation: str
+    operation: Operation
     deployment_id: str
     at: datetime
 
@@ -228,7 +46,7 @@ class World:
     does not show is absent.
     ``observed_for``: for how many seconds this process has been reading since an entry of the journal was written or answered
     (by ``entry_id``), from the answer of the first such read to the beginning of this one, on its own monotonic clock.
-    ``differs_for``: the same for the difference in instance types that this read shows (see ``recover.types_differ``).
+    ``differs_for``: the same for the difference in instance types that this read shows (``changes.instance_types.fingerprint``).
     ``looked_up``: deployments outside the environment that were read by id, None where that was a 404.
     ``chain_deployments``: every deployment of the chain, None when they were not read.
     ``audited``: what this operator's key has done to the environment, as far as the key may read it; read with the deployments.
@@ -262,18 +80,18 @@ class World:
     @property
     def ours(self) -> bool:
         """Whether this resource may write to the environment: it created or adopted it, or began to create it."""
-        created = self.entry("CreateEnvironment")
-        begun = created is not None and created.outcome in (None, "Accepted")
+        created = self.entry(Operation.CREATE)
+        begun = created is not None and created.outcome in (None, Outcome.ACCEPTED)
         mine = self.known if self.managed is None else self.managed
-        return begun or (mine and not (self.replaced and self.desired.adoption == "Fail"))
+        return begun or (mine and not (self.replaced and self.desired.adoption == AdoptionPolicy.FAIL))
 
     @property
     def chain_chainlets(self) -> frozenset[str] | None:
         """Names in the chain's deployments; None when there are none, or they were not read."""
         return frozenset(c.name for d in self.chain_deployments or () for c in d.chainlets) or None
 
-    def entry(self, operation: str) -> JournalEntry | None:
-        return next((entry for entry in self.journal if entry.operation == operation), None)
+    def entry(self, slot: str) -> JournalEntry | None:
+        return next((entry for entry in self.journal if entry.slot == slot), None)
 
     def since(self, moment: datetime) -> timedelta:
         """How long ago ``moment`` was when the read began: what happened while it was under way it need not have seen."""
@@ -286,47 +104,4 @@ class World:
 
 def entry_id(entry: JournalEntry) -> str:
     """Names one state of one entry: waiting starts anew when it is sent again, answered or concluded."""
-    return f"{entry.operation} {entry.started_at.isoformat()} {entry.outcome}"
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One ChainEnvironment object as last seen in the cluster. ``invalid``: why its spec cannot be read."""
-
-    namespace: str
-    name: str
-    uid: str
-    generation: int
-    resource_version: str
-    created_at: datetime
-    spec: ChainEnvironmentSpec
-    status: ChainEnvironmentStatus
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    finalizers: tuple[str, ...] = ()
-    deleting: bool = False
-    invalid: str | None = None
-
-    @property
-    def has_finalizer(self) -> bool:
-        return FINALIZER in self.finalizers
-
-    @property
-    def desired(self) -> Desired:
-        return desired_of(self.spec, name=self.name, generation=self.generation)
-
-    @property
-    def reconcile_request(self) -> str | None:
-        return self.annotations.get(RECONCILE_ANNOTATION)
-
-    @property
-    def forced(self) -> bool:
-        return self.reconcile_request is not None and self.reconcile_request != self.status.last_handled_reconcile_at
-
-    @property
-    def abandoned(self) -> bool:
-        return self.annotations.get(ABANDON_ANNOTATION, "").lower() == "true"
-
-    @property
-    def target(self) -> tuple[str, str]:
-        """The environment on Baseten this is about: chain and name."""
-        return self.spec.chain_id, self.spec.environment_name or self.name
+    return f"{entry.slot} {entry.started_at.isoformat()} {entry.outcome}"

@@ -6,8 +6,16 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from .base import Part, checks, rule
+from .base import Part, Written, checks, rule
 
+ChainletName = Annotated[
+    str,
+    Written(
+        r"[^\x00-\x1f\x7f]+",
+        "chainletName is the chainlet's name as in the chain's code (for example HelloWorld), in one line and not empty",
+        256,
+    ),
+]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from .autoscaling import AutoscalingSettings
+from .autoscaling import AutoscalingSettings, ChainletName
 from .base import Part, checks, kubernetes_name, rule
 from .clock import TimeOfDay, TimeZoneName, Weekdays
 
@@ -16,14 +16,7 @@ MOST_REPLICAS = 1_000_000
 class ScheduledChainlet(Part):
     """Values of one chainlet while the schedule is active."""
 
-    chainlet_name: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=256,
-            description="Name of a chainlet that chainletSettings has an entry for.",
-        ),
-    ]
+    chainlet_name: Annotated[ChainletName, Field(description="Name of a chainlet that chainletSettings has an entry for.")]
     autoscaling_settings: Annotated[
         AutoscalingSettings,
         Field(description="What stands in place of the values of chainletSettings. Each field must have a value there to go back to."),

@@ -6,12 +6,55 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from .autoscaling import AutoscalingSettings, Count
-from .base import ENVIRONMENT_NAME_PATTERN, Part, checks, rule
+from .autoscaling import AutoscalingSettings, ChainletName, Count
+from .base import ENVIRONMENT_NAME_PATTERN, Part, Written, checks, rule
 from .rollout import Budget, Cleanup, PromoteFrom, Rollout
 from .schedules import SCHEDULE_RULES, Schedule
 
-Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
+_IDENTIFIER = r"[A-Za-z0-9_-]+"
+ChainID = Annotated[
+    str, Written(_IDENTIFIER, "chainID is the short id from the URL (.../chains/abcd1234), not the URL, and not the chain's name", 128)
+]
+DeploymentID = Annotated[
+    str,
+    Written(_IDENTIFIER, "deploymentID is the short id of a chain deployment (for example abcd1234), not its URL: write the id alone", 128),
+]
+EnvironmentName = Annotated[
+    str,
+    Written(
+        ENVIRONMENT_NAME_PATTERN,
+        "environmentName is written with lower-case letters, digits and '-', and begins and ends with a letter or digit:"
+        " for example staging-eu, not Staging_EU",
+        253,
+    ),
+]
+SecretName = Annotated[
+    str,
+    Written(
+        r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+        "apiKeySecretRef.name is the name of a Secret in the same namespace: lower-case letters, digits, '-' and '.' (for example"
+        " baseten-api-key), without the namespace, and never the API key itself",
+        253,
+    ),
+]
+SecretKey = Annotated[
+    str,
+    Written(
+        r"[-._a-zA-Z0-9]+",
+        "apiKeySecretRef.key is the name of an entry of the Secret's data: letters, digits, '-', '_' and '.' (for example api-key),"
+        " never the API key itself",
+        253,
+    ),
+]
+InstanceTypeID = Annotated[
+    str,
+    Written(
+        r"[^\x00-\x20\x7f]+",
+        "instanceTypeID is the id of an instance type (for example 2x8 or A10Gx8x32), without blanks, not its display name;"
+        " omit it to leave the instance type as it is",
+        128,
+    ),
+]
 Percent = Annotated[int, Field(ge=0, le=50)]
 
 
@@ -19,15 +62,12 @@ class SecretKeyRef(Part):
     """A key of a Secret in the resource's own namespace."""
 
     name: Annotated[
-        str,
-        Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", description="Name of the Secret."),
+        SecretName,
+        Field(description="Name of the Secret."),
     ]
     key: Annotated[
-        str,
+        SecretKey,
         Field(
-            min_length=1,
-            max_length=253,
-            pattern=r"^[-._a-zA-Z0-9]+$",
             description="Key of the Secret whose value is the Baseten API key.",
         ),
     ]
@@ -37,19 +77,14 @@ class ChainletSettings(Part):
     """Settings of one chainlet in this environment. A chainlet without an entry is not managed."""
 
     chainlet_name: Annotated[
-        str,
+        ChainletName,
         Field(
-            min_length=1,
-            max_length=256,
-            pattern=r"^[^\x00-\x1f\x7f]+$",
             description="Name of the chainlet, as in the chain's code (for example HelloWorld).",
         ),
     ]
     instance_type_id: Annotated[
-        str | None,
+        InstanceTypeID | None,
         Field(
-            min_length=1,
-            max_length=128,
             description="Instance type to run on (for example 2x8 or A10Gx8x32). A change starts one new deployment for all that change. "
             "Omitted: not managed.",
         ),
@@ -149,13 +184,10 @@ class ChainEnvironmentSpec(Part):
         )
     )
 
-    chain_id: Annotated[Identifier, Field(description="Baseten's id of the chain. Cannot be changed.")]
+    chain_id: Annotated[ChainID, Field(description="Baseten's id of the chain. Cannot be changed.")]
     environment_name: Annotated[
-        str | None,
+        EnvironmentName | None,
         Field(
-            min_length=1,
-            max_length=253,
-            pattern=ENVIRONMENT_NAME_PATTERN,
             description="Name of the environment on Baseten: lower-case letters, digits, '-'. Cannot be changed. Omitted: metadata.name.",
         ),
     ] = None
@@ -186,7 +218,7 @@ class ChainEnvironmentSpec(Part):
         Field(description="Where the Baseten API key is, in the same namespace. Omitted: the operator's own key."),
     ] = None
     deployment_id: Annotated[
-        Identifier | None,
+        DeploymentID | None,
         Field(
             description="Chain deployment to promote into the environment, once for each value. The deployment that serves afterwards "
             "may be a copy with another id. Omitted: nothing is promoted."

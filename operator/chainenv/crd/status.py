@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from .base import RECONCILE_ANNOTATION, Part
+from .enums import Operation, Outcome
 from .history import CostStatus, Endpoints, HistoryEntry, RolloutStatus, ScheduleStatus
+
+_TEXT = WithJsonSchema({"type": "string"})
+"""What another version wrote is kept, also where this one has no word for it."""
 
 
 class Condition(Part):
@@ -138,15 +142,19 @@ class Drift(Part):
 class JournalEntry(Part):
     """One entry of the journal: what was begun on Baseten and what came of it. Kept by the operator for itself."""
 
-    operation: Annotated[str, Field(description="What is done, for example UpdateInstanceTypes or Promote.")]
+    operation: Annotated[
+        Operation | str, _TEXT, Field(union_mode="left_to_right", description="What is done, for example UpdateInstanceTypes or Promote.")
+    ]
     hash: Annotated[str, Field(description="Short hash of the values that were to be reached.")]
     generation: Annotated[int | None, Field(description="The metadata.generation it was begun for.")] = None
     started_at: Annotated[datetime, Field(description="When the intent was written.")]
     finished_at: Annotated[datetime | None, Field(description="When Baseten answered; absent while the outcome is not known.")] = None
     attempts: Annotated[int, Field(description="How often it was sent.")] = 1
-    outcome: Annotated[str | None, Field(description="Accepted, Refused, NotFound, Forbidden, Failed or Lost; absent while not known.")] = (
-        None
-    )
+    outcome: Annotated[
+        Outcome | str | None,
+        _TEXT,
+        Field(union_mode="left_to_right", description="Accepted, Refused, NotFound, Forbidden, Failed or Lost; absent while not known."),
+    ] = None
     known_deployments: Annotated[
         tuple[str, ...],
         Field(
@@ -170,6 +178,11 @@ class JournalEntry(Part):
     ] = None
     settled: Annotated[bool | None, Field(description="Whether a later read showed the wanted result.")] = None
     message: Annotated[str | None, Field(max_length=1024, description="What Baseten said when it refused.")] = None
+
+    @property
+    def slot(self) -> str:
+        """The journal has one entry for each slot: an operation's, or a deactivated deployment's."""
+        return f"{self.operation}/{self.target}" if self.operation == Operation.DEACTIVATE else str(self.operation)
 
 
 class ChainEnvironmentStatus(Part):

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from ..api import CallRecord
-from ..core.world import Resource
+from ..core.resource import Resource
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 
-from ..core.actions import Finding, Severity
-from ..core.deletion import keeps_finalizer
-from ..core.reasons import Reason
-from ..core.status import Report
-from ..core.world import Resource
+from ..core import messages
+from ..core.desired import keeps_finalizer
+from ..core.findings import Finding
+from ..core.resource import Resource
+from ..crd.enums import ManagementPolicy
 from ..crd.types import ENVIRONMENT_NAME_PATTERN
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """``release``: being deleted, and nothing on Baseten is to be done about it."""
+class Release:
+    """Being deleted, and nothing on Baseten is to be done about it."""
 
-    report: Report
-    release: bool = False
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Nothing may be done; the finding says why."""
+
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """Nothing is to be done. ``finding``: what waits for its end."""
+
+    finding: Finding | None = None
+
+
+GuardResult = Release | Blocked | PauseRequested | None
+"""None: go on."""
 
 
 def finalizer_wanted(resource: Resource) -> bool:
@@ -29,59 +43,18 @@ def finalizer_wanted(resource: Resource) -> bool:
     return keeps_finalizer(resource.desired.deletion, resource.desired.management)
 
 
-def guard(resource: Resource, owner: Resource | None, now: datetime, *, stale: bool) -> Stop | None:
-    """None: go on. ``owner`` is the older resource that has the same environment as its target. ``stale``: see Report."""
-    nothing_to_do = resource.abandoned or owner is not None or not finalizer_wanted(resource)
-    if resource.deleting and nothing_to_do:
-        return Stop(_report(resource, now), release=True)
-    finding = _problem(resource, owner)
-    if finding is not None:
-        return Stop(_report(resource, now, finding))
-    if resource.desired.management == "Pause":
-        waiting = Finding(Severity.WAITING, Reason.PAUSED, _PAUSED_DELETION) if resource.deleting else None
-        return Stop(_report(resource, now, waiting, paused=True, stale=stale))
-    return None
-
-
-_PAUSED_DELETION = (
-    "being deleted, but managementPolicy is Pause and its deletionPolicy needs calls to Baseten: set managementPolicy to Reconcile,"
-    " deletionPolicy to Retain, or the annotation chains.baseten.co/abandon=true"
-)
-
-
-def _report(resource: Resource, now: datetime, finding: Finding | None = None, *, paused: bool = False, stale: bool = False) -> Report:
-    return Report(
-        generation=resource.generation,
-        now=now,
-        findings=(finding,) if finding else (),
-        journal=resource.status.operations,
-        drift=resource.status.drift,
-        paused=paused,
-        stale=stale,
-        deleting=resource.deleting,
-    )
-
-
-def _problem(resource: Resource, owner: Resource | None) -> Finding | None:
+def guard(resource: Resource, owner: Resource | None) -> GuardResult:
+    """``owner``: the other resource that owns the environment (Store.owner_of); who only observes is in nobody's way."""
+    if resource.deleting and (resource.abandoned or owner is not None or not finalizer_wanted(resource)):
+        return Release()
     if resource.invalid is not None:
-        return Finding(Severity.STALLED, Reason.INVALID_RESOURCE, f"the resource cannot be read: {resource.invalid}")
-    name = resource.desired.environment
-    if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
-        return Finding(
-            Severity.STALLED,
-            Reason.INVALID_ENVIRONMENT_NAME,
-            f"{name} is not a name for an environment on Baseten (lower-case letters, digits and '-', no '-' at either end):"
-            " create the resource again with spec.environmentName",
-        )
-    return _duplicate(resource, owner) if owner is not None else None
-
-
-def _duplicate(resource: Resource, owner: Resource) -> Finding:
-    """Names in other namespaces are not for this namespace's eyes."""
-    who = f"ChainEnvironment {owner.name}" if owner.namespace == resource.namespace else "a ChainEnvironment in another namespace"
-    chain_id, name = resource.target
-    return Finding(
-        Severity.STALLED,
-        Reason.DUPLICATE_TARGET,
-        f"environment {name} of chain {chain_id} is managed by {who}, which is older: delete one of the two",
-    )
+        return Blocked(messages.invalid_resource(resource.invalid))
+    desired = resource.desired
+    if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, desired.environment):
+        return Blocked(messages.invalid_environment_name(desired.environment))
+    if owner is not None and not desired.observing:
+        name = owner.name if owner.namespace == resource.namespace else None
+        return Blocked(messages.duplicate_target(desired, name, older=owner.created_at <= resource.created_at))
+    if desired.management == ManagementPolicy.PAUSE:
+        return PauseRequested(messages.paused_deletion() if resource.deleting else None)
+    return None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ..core.actions import with_entry
-from ..core.world import Environment, Resource
-from ..crd.types import JournalEntry
+from ..core.environment import Environment
+from ..core.journal import with_entry
+from ..core.resource import Resource
+from ..crd.types import EnvironmentStatus, JournalEntry
 from .ports import Store
 
 
-class Journal:
+class JournalWriter:
     """``resource`` is the object as last written; whatever is written next must start from it."""
 
     def __init__(self, store: Store, resource: Resource, now: Callable[[], datetime]) -> None:
@@ -31,3 +32,11 @@ class Journal:
             update["environment"] = known.model_copy(update={"created_at": environment.created_at})
         self.resource = await self._store.write_status(self.resource, self.resource.status.model_copy(update=update))
         return entry
+
+    async def prove(self, environment: Environment) -> None:
+        """Writes that the resource manages the environment, unless its status says so. Raises as ``intend``."""
+        known = self.resource.status.environment
+        if known is not None and known.managed:
+            return
+        proof = EnvironmentStatus(name=environment.name, chain_id=environment.chain_id, created_at=environment.created_at, managed=True)
+        self.resource = await self._store.write_status(self.resource, self.resource.status.model_copy(update={"environment": proof}))

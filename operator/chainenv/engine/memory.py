@@ -2,47 +2,106 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..api import BasetenError
+from ..core.changes.instance_types import fingerprint
+from ..core.world import World, entry_id
 from ..crd.types import JournalEntry
 
 BURST = 20.0
 """So many runs of one resource may follow each other at once; after that one a second."""
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """A fact that every read has shown since ``at`` (monotonic), by which value."""
+
+    value: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What successful reads have shown so far. Times that decisions depend on are read from the monotonic clock.
+
+    ``created_at``: when the environment was created, as far as it has been accepted as this resource's.
+    ``observed_since``: when the first read was answered that began after an entry of the journal became what it is, by ``entry_id``.
+    ``key``: fingerprint of the key that the last plan was made with.
+    """
+
+    last_observed: datetime | None = None
+    missing_since: datetime | None = None
+    created_at: datetime | None = None
+    replaced: Since | None = None
+    differs: Since | None = None
+    observed_since: Mapping[str, float] = field(default_factory=dict)
+    key: str = ""
+
+    def advance(self, world: World, now: float) -> Facts:
+        """With one more successful read; ``now`` is when it was answered, monotonic."""
+        environment = world.environment
+        replaced = str(environment.created_at) if environment is not None and world.replaced else None
+        return replace(
+            self,
+            last_observed=world.now,
+            missing_since=world.missing_since,
+            replaced=_still(self.replaced, replaced, now),
+            differs=self.differs if environment is None else _still(self.differs, fingerprint(world), now),
+            observed_since={entry: self.observed_since.get(entry, now) for entry in map(entry_id, world.journal)},
+        )
+
+
+def _still(fact: Since | None, value: str | None, now: float) -> Since | None:
+    if value is None:
+        return None
+    return fact if fact is not None and fact.value == value else Since(value, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The journal of this process's last run. ``base``: the journal in the cluster that it was made from; as long as nobody else
+    has written another one, this is the newer."""
+
+    journal: tuple[JournalEntry, ...]
+    base: tuple[JournalEntry, ...]
+
+    def newest(self, written: tuple[JournalEntry, ...]) -> tuple[JournalEntry, ...]:
+        """``written``: the journal in the cluster now. A status that was wiped is no journal."""
+        return self.journal if written in ((), self.base, self.journal) else written
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A call that failed in passing. ``at``: when it is tried again, monotonic."""
+
+    failures: int
+    at: float
+    error: BasetenError
+
+
 @dataclass(slots=True)
 class Memory:
     """What is remembered of a resource (by its uid) between runs, and may be lost: a restart only makes the operator more careful.
 
-    Times that decisions depend on are read from the monotonic clock.
+    ``retries``: by slot of the journal; each change backs off by itself. ``unchanged``: polls in a row that changed nothing in the status.
+    ``request``: the last reconcile annotation for which the key was read anew. ``written``: the last status written, by the
+    resourceVersion that came of it and its hash.
     """
 
     uid: str
     first_observed: datetime
-    last_observed: datetime | None = None
-    missing_since: datetime | None = None
+    learned: Learned
+    facts: Facts
+    retries: dict[str, Retry] = field(default_factory=dict)
     failures: int = 0
     failing_since: float | None = None
     conflicts: int = 0
-    looks: int = 0
-    learned: Learned | None = None
-    """The journal of this process's last run, as long as nobody else has written another one."""
-    created_at: datetime | None = None
-    """When the environment was created, as far as it has been accepted as this resource's."""
-    replaced: Since | None = None
-    differs: Since | None = None
-    observed_since: dict[str, float] = field(default_factory=dict)
-    """When the first read was answered that began after an entry of the journal became what it is, by ``entry_id``."""
-    retries: dict[str, Retry] = field(default_factory=dict)
-    """Calls that failed in passing, by operation: each kind backs off by itself."""
-    key: str = ""
-    """Fingerprint of the key that the last plan was made with."""
+    unchanged: int = 0
     request: str | None = None
-    """The last reconcile annotation for which the key was read anew."""
     written: tuple[str, str] | None = None
-    """The last status written: the resourceVersion that came of it, and its hash."""
     runs: float = 0.0
     """Runs in hand: at most ``BURST``, one more each second."""
     runs_at: float = float("-inf")
@@ -56,31 +115,11 @@ class Memory:
         self.runs -= 1
         return False
 
+    def note_failure(self, now: float) -> int:
+        """How many runs in a row have failed with this one."""
+        self.failing_since = now if self.failing_since is None else self.failing_since
+        self.failures += 1
+        return self.failures
 
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """``base``: the journal in the cluster that it was made from."""
-
-    journal: tuple[JournalEntry, ...]
-    base: tuple[JournalEntry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Since:
-    """A fact that every read has shown since ``at`` (monotonic), by which value."""
-
-    value: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    failures: int
-    at: float
-    error: BasetenError
-
-
-def still(fact: Since | None, value: str | None, now: float) -> Since | None:
-    if value is None:
-        return None
-    return fact if fact is not None and fact.value == value else Since(value, now)
+    def failing_for(self, now: float) -> float:
+        return 0.0 if self.failing_since is None else now - self.failing_since

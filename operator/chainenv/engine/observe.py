@@ -9,23 +9,13 @@ from typing import TypeVar
 
 from ..api import Baseten, BasetenError, CredentialsRefused, NotFound
 from ..api import models as m
-from ..core.actions import REFUSALS, Operation
+from ..core.environment import Chainlet, ChainletState, Deployment, Environment, PromotionProgress
+from ..core.journal import REFUSALS
 from ..core.recover import lookups, must_list, recover
-from ..core.world import (
-    CLEANUP,
-    ROLLING,
-    AuditedChange,
-    Chainlet,
-    ChainletState,
-    Deployment,
-    Environment,
-    PromotionProgress,
-    Resource,
-    Timing,
-    Value,
-    World,
-    flat,
-)
+from ..core.resource import Resource
+from ..core.values import CLEANUP, ROLLING, Value, flat
+from ..core.world import AuditedChange, Timing, World
+from ..crd.enums import Operation
 from ..crd.types import InstanceType, JournalEntry
 
 T = TypeVar("T")
@@ -34,22 +24,28 @@ T = TypeVar("T")
 @dataclasses.dataclass(frozen=True, slots=True)
 class Before:
     """What is known of a resource before a read. ``created_at``: when the environment was created, as far as this resource has
-    accepted it; ``observed_for``: see World."""
+    accepted it; ``observed_for``: see World. ``contested``: other resources want the environment as well."""
 
     journal: tuple[JournalEntry, ...]
     created_at: datetime | None
     missing_since: datetime | None
     observed_for: Mapping[str, float]
+    contested: bool = False
 
 
 async def observe(baseten: Baseten, resource: Resource, before: Before, clock: Callable[[], datetime], timing: Timing) -> World:
     """Raises BasetenError, except NotFound: that is an observation."""
     desired = resource.desired
     began = clock()
-    environment = await _environment(baseten, desired.chain_id, desired.environment)
+    try:
+        environment = environment_of(await baseten.get_environment(desired.chain_id, desired.environment))
+    except NotFound:
+        environment = None
     now = clock()
     last = resource.status.environment
-    types = {c.chainlet_name: c.instance_type.id for c in resource.status.chainlet_settings if c.instance_type and c.instance_type.id}
+    created = environment.created_at if environment is not None else None
+    # The status keeps whole seconds of it.
+    another = created is not None and before.created_at is not None and abs((created - before.created_at).total_seconds()) > SAME_SECONDS
     world = World(
         desired=desired,
         environment=environment,
@@ -59,19 +55,25 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
         journal=before.journal,
         known=last is not None,
         managed=last.managed if last is not None else None,
-        replaced=environment is not None and _another(environment.created_at, before.created_at),
+        replaced=another,
         missing_since=None if environment is not None else before.missing_since or now,
         observed_for=before.observed_for,
-        last_types=types,
+        last_types={
+            c.chainlet_name: c.instance_type.id for c in resource.status.chainlet_settings if c.instance_type and c.instance_type.id
+        },
         forced=resource.forced,
         spec_changed=resource.status.observed_generation != resource.generation,
     )
     if environment is None:
-        return await _with_chain(baseten, resource, world)
+        return await _with_deployments(baseten, world) if before.contested or _needs_a_cause(resource, world) else world
     if must_list(world):
         world = await _with_audit_log(baseten, await _with_deployments(baseten, world))
-    waited_for = lookups(recover(world).journal, environment)
-    looked_up = {i: await _deployment(baseten, desired.chain_id, i) for i in waited_for}
+    looked_up: dict[str, Deployment | None] = {}
+    for deployment_id in lookups(recover(world).journal, environment):
+        try:
+            looked_up[deployment_id] = deployment_of(await baseten.get_deployment(desired.chain_id, deployment_id))
+        except NotFound:
+            looked_up[deployment_id] = None
     return dataclasses.replace(world, looked_up=looked_up) if looked_up else world
 
 
@@ -79,20 +81,14 @@ SAME_SECONDS = 2.0
 """Two times of creation that differ by less are one: the status keeps whole seconds."""
 
 
-def _another(now: datetime | None, before: datetime | None) -> bool:
-    return now is not None and before is not None and abs((now - before).total_seconds()) > SAME_SECONDS
-
-
-async def _with_chain(baseten: Baseten, resource: Resource, world: World) -> World:
-    """The cause of an absence: does the chain exist for this key, and which chainlets does it have? Asked after a refused create,
-    and before something that is known is created anew or given up."""
+def _needs_a_cause(resource: Resource, world: World) -> bool:
+    """Whether an absence is explained by reading the chain, whether it exists for this key and which chainlets it has: after a
+    refused create, and before something that is known is created anew or given up. Where others want the environment too it always
+    is: who cannot see the chain has no claim."""
     entry = world.entry(Operation.CREATE)
     refused = entry is not None and entry.outcome in REFUSALS
     since = world.since(world.missing_since).total_seconds() if world.missing_since else 0.0
-    confirmed = (world.known or resource.deleting) and since >= world.timing.vanish
-    if not refused and not confirmed:
-        return world
-    return await _with_deployments(baseten, world)
+    return refused or ((world.known or resource.deleting) and since >= world.timing.vanish)
 
 
 async def _with_deployments(baseten: Baseten, world: World) -> World:
@@ -123,25 +119,12 @@ async def _with_audit_log(baseten: Baseten, world: World) -> World:
     return dataclasses.replace(world, audited=changes)
 
 
-async def _environment(baseten: Baseten, chain_id: str, name: str) -> Environment | None:
-    try:
-        return environment_of(await baseten.get_environment(chain_id, name))
-    except NotFound:
-        return None
-
-
-async def _deployment(baseten: Baseten, chain_id: str, deployment_id: str) -> Deployment | None:
-    try:
-        return deployment_of(await baseten.get_deployment(chain_id, deployment_id))
-    except NotFound:
-        return None
-
-
 # -- from the wire to the world ------------------------------------------------------------------------------------
 
 
 def environment_of(wire: m.ChainEnvironmentV1) -> Environment:
     promotion = flat(dataclasses.asdict(wire.promotion_settings))
+    progress = wire.in_progress_promotion
     inner = promotion.pop(f"{ROLLING}.{CLEANUP}", None)
     twice = inner is not None and CLEANUP in promotion
     if inner is not None:
@@ -157,12 +140,10 @@ def environment_of(wire: m.ChainEnvironmentV1) -> Environment:
         chainlets=tuple(_chainlet_state(c) for c in _each_once(wire.chainlet_settings, lambda c: c.chainlet_name)),
         current=deployment_of(wire.current_deployment) if wire.current_deployment else None,
         candidate=deployment_of(wire.candidate_deployment) if wire.candidate_deployment else None,
-        promotion_progress=_progress(wire.in_progress_promotion),
+        promotion_progress=PromotionProgress(progress.status, progress.percent_traffic_to_new_version, progress.error_message)
+        if progress
+        else None,
     )
-
-
-def _progress(wire: m.InProgressPromotionV1 | None) -> PromotionProgress | None:
-    return PromotionProgress(wire.status, wire.percent_traffic_to_new_version, wire.error_message) if wire else None
 
 
 def _each_once(items: tuple[T, ...], name: Callable[[T], str]) -> tuple[T, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ..api import ApiKey, Baseten
+from ..core.findings import EventRecord
 from ..core.reasons import Reason
-from ..core.status import Report, Told
-from ..core.world import Resource
+from ..core.resource import Resource
+from ..core.status import Report
 from ..crd.types import ChainEnvironmentStatus
 
 
@@ -46,13 +48,30 @@ class KeyUnavailableError(Exception):
         self.retry_seconds = retry_seconds
 
 
+class ClaimState(NamedTuple):
+    """``fresh``: taken in this run, where another one may have acted since the run's read: nothing may be sent in it.
+    ``contested``: other resources could own the environment as well."""
+
+    fresh: bool
+    contested: bool
+
+
 class Store(Protocol):
     """The objects as last seen, and the only way to write them."""
 
     def get(self, key: Key) -> Resource | None: ...
 
     def owner_of(self, resource: Resource) -> Resource | None:
-        """The older resource that has the same environment as its target, if there is one."""
+        """The other resource that owns the environment which this one declares, if there is one (docs/decisions/0009)."""
+
+    def contested(self, resource: Resource) -> bool:
+        """Whether another resource could own the environment as well."""
+
+    def claimed(self, resource: Resource) -> AbstractContextManager[ClaimState]:
+        """A resource has read its environment as its own. Inside, no other one of the environment is.
+
+        Raises WriteConflictError when it is not, or not yet, its turn.
+        """
 
     async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
         """Raises WriteConflictError when the object has changed or is gone, else ClusterUnavailableError."""
@@ -83,13 +102,13 @@ class Keys(Protocol):
 
 
 class Events(Protocol):
-    def emit(self, resource: Resource, told: Told) -> None:
+    def emit(self, resource: Resource, event: EventRecord) -> None:
         """Returns at once; writing is somebody else's task and may fail without harm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """``monotonic``: seconds, for waits that decisions depend on. ``luck``: random, in [0, 1).
+    """``monotonic``: seconds, for waits that decisions depend on. ``jitter``: random, in [0, 1).
     ``fence``: raises NotLeadingError when this process may not act.
     ``measure``: told what each run came to; a status of None when the resource is gone."""
 
@@ -99,6 +118,6 @@ class Ports:
     baseten: Callable[[ApiKey], Baseten]
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
-    luck: Callable[[], float]
+    jitter: Callable[[], float]
     fence: Callable[[], None]
     measure: Callable[[Key, ChainEnvironmentStatus | None, Report | None], None]

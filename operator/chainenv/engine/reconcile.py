@@ -1,8 +1,8 @@
 """Read me first: the one function that everything runs through.
 
-    observe -> recover -> plan -> execute -> project
+    decide (guard -> key -> observe -> recover -> plan) -> execute -> report -> status
 
-Every trigger (a watch event, a due look, a changed Secret, a restart) calls ``reconcile`` for one resource; what the
+Every trigger (a watch event, a due poll, a changed Secret, a restart) calls ``reconcile`` for one resource; what the
 event said does not matter, only what the world shows now. At most one run is under way for a resource, and only it
 writes that resource's status.
 """
@@ -11,32 +11,37 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
+from typing import assert_never
 
-from ..api import Baseten, BasetenError
-from ..core.actions import CreateEnvironment, Operation, Outcome, Plan
-from ..core.attempts import clock, next_retry, refusal
-from ..core.deletion import plan_deletion
-from ..core.plan import plan
+from ..api import Baseten, BasetenError, CredentialsRefused
+from ..core import messages
+from ..core.changes import CreateEnvironment
+from ..core.environment import OFF
+from ..core.findings import EventRecord, Finding, Severity
+from ..core.journal import next_retry
+from ..core.polling import Intervals, next_poll
 from ..core.reasons import Event
-from ..core.recover import recover, types_differ
-from ..core.schedule import Intervals, next_look
-from ..core.status import Report, Told, changes, project, to_json
-from ..core.words import names
-from ..core.world import OFF, Resource, Timing, World, digest, entry_id
+from ..core.resource import Resource
+from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json
+from ..core.values import digest
+from ..core.world import Timing, World
+from ..crd.enums import Operation, Outcome
 from ..crd.types import JournalEntry
-from . import troubles
+from . import failures
+from .claims import execute_as_owner
 from .context import RESOURCE, About, of_last_call
-from .execute import Done, execute
-from .guards import finalizer_wanted, guard
-from .journal import Journal
-from .memory import Learned, Memory, Retry, still
-from .observe import Before, observe
-from .ports import ClusterUnavailableError, Key, KeyUnavailableError, NotLeadingError, Ports, WriteConflictError
+from .decide import Decided, Doubtful, Guarded, Known, NoKey, Sources, Unread, decide
+from .execute import Execution
+from .guards import Blocked, PauseRequested, Release, finalizer_wanted
+from .journal import JournalWriter
+from .memory import Facts, Learned, Memory, Retry
+from .ports import ClusterUnavailableError, Key, NotLeadingError, Ports, WriteConflictError
 
 log = logging.getLogger(__name__)
 
 CONFLICT_SECONDS = 0.1
-"""The object changed under a run: look again, almost at once."""
+"""The object changed under a run: the next one comes almost at once."""
 STANDBY_SECONDS = 5.0
 HURRIED_SECONDS = 1.0
 """Between runs of a resource that somebody changes without end."""
@@ -49,167 +54,165 @@ class Reconciler:
         self._ports = ports
         self._intervals = intervals
         self._timing = timing
-        self._memos: dict[Key, Memory] = {}
+        self._memories: dict[Key, Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """One run; seconds until the next one is due, None when there is nothing left to look after. Never raises."""
         resource = self._ports.store.get(key)
         if resource is None:
-            self._memos.pop(key, None)
+            self._memories.pop(key, None)
             self._ports.measure(key, None, None)
             return None
         RESOURCE.set(About.of(resource))
-        memo = self._memo(key, resource)
-        if memo.is_hurried(self._ports.monotonic()):
+        memory = self._memory(key, resource)
+        if memory.is_hurried(self._ports.monotonic()):
             return HURRIED_SECONDS
         try:
             self._ports.fence()
-            delay = await self._guarded(resource, memo)
+            delay = await self._run(resource, memory)
         except WriteConflictError:
-            memo.conflicts += 1
-            return min(self._intervals.backoff_max, CONFLICT_SECONDS * 2.0 ** min(memo.conflicts - 1, 30))
+            memory.conflicts += 1
+            return min(self._intervals.backoff_max, CONFLICT_SECONDS * 2.0 ** min(memory.conflicts - 1, 30))
         except NotLeadingError:
             return STANDBY_SECONDS
         except ClusterUnavailableError as error:
             log.warning("nothing is done meanwhile: %s", error)
-            return self._delay(None, memo)
+            return self._delay(None, memory)
         except Exception:
             log.exception("internal error; retrying, others are not affected")
-            return await self._internal_error(key, memo)
-        memo.conflicts = 0
+            return await self._internal_error(key, memory)
+        memory.conflicts = 0
         return delay
 
-    def _memo(self, key: Key, resource: Resource) -> Memory:
+    def _memory(self, key: Key, resource: Resource) -> Memory:
         """Another object of the same name starts without a memory."""
-        memo = self._memos.get(key)
-        if memo is None or memo.uid != resource.uid:
+        memory = self._memories.get(key)
+        if memory is None or memory.uid != resource.uid:
             known, journal = resource.status.environment, resource.status.operations
-            memo = self._memos[key] = Memory(
-                resource.uid,
-                self._ports.now(),
-                learned=Learned(journal, journal),
-                created_at=known.created_at if known else None,
-            )
-        return memo
+            facts = Facts(created_at=known.created_at if known else None)
+            memory = self._memories[key] = Memory(resource.uid, self._ports.now(), Learned(journal, journal), facts)
+            if resource.unreadable:
+                log.warning("%d entries of the journal cannot be read and are left out", resource.unreadable)
+        return memory
 
-    async def _guarded(self, resource: Resource, memo: Memory) -> float | None:
+    async def _run(self, resource: Resource, memory: Memory) -> float | None:
         if resource.deleting and not resource.has_finalizer:
             return None
-        resource = await self._with_finalizer(resource)
-        stopped = guard(resource, self._ports.store.owner_of(resource), self._ports.now(), stale=self._stale(memo))
-        if stopped is not None:
-            if stopped.release:
-                await self._release(resource, _last_known(resource) if resource.abandoned else ())
+        wanted = finalizer_wanted(resource)
+        if not resource.deleting and wanted != resource.has_finalizer:
+            resource = await self._ports.store.set_finalizer(resource, wanted)
+        fresh = resource.forced and memory.request != resource.reconcile_request  # once for each value of the annotation
+        memory.request = resource.reconcile_request
+        opened = memory.learned.newest(resource.status.operations)
+        sources = Sources(
+            key=partial(self._ports.keys.key_for, resource, fresh=fresh),
+            baseten=self._ports.baseten,
+            now=self._ports.now,
+            monotonic=self._ports.monotonic,
+            timing=self._timing,
+        )
+        store = self._ports.store
+        decision = await decide(Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource)), sources)
+        match decision:
+            case Guarded():
+                return await self._guarded(resource, memory, decision)
+            case NoKey(error=no_key):
+                finding = Finding(Severity.STALLED, no_key.reason, no_key.message)
+                await self._publish(resource, memory, self._unobserved(resource, memory, finding))
+                return no_key.retry_seconds
+            case Unread(baseten=baseten, error=error):
+                report = replace(self._unobserved(resource, memory), acted_on=False)
+                return await self._failed(baseten, resource, memory, report, error)
+            case Doubtful(facts=facts, baseten=baseten):
+                self._ports.keys.accepted(resource, baseten.key)
+                memory.facts = facts
+                return self._timing.progress
+            case Decided():
+                self._ports.keys.accepted(resource, decision.baseten.key)
+                memory.facts = decision.facts
+                if not decision.plan.release:
+                    return await self._carry_out(resource, memory, decision, opened)
+                await self._release(resource, decision.plan.left_on)
                 return None
-            await self._publish(resource, memo, stopped.report)
-            return next_look(stopped.report, self._intervals, missing=False, looks=0, luck=self._ports.luck())
-        try:
-            key = await self._ports.keys.key_for(resource, fresh=self._asked_anew(resource, memo))
-        except KeyUnavailableError as error:
-            await self._publish(resource, memo, troubles.no_key(self._blank(resource, memo), resource, error))
-            return error.retry_seconds
-        baseten = self._ports.baseten(key)
-        try:
-            return await self._run(baseten, resource, memo)
-        except BasetenError as error:
-            return await self._failed(baseten, resource, memo, self._blank(resource, memo), error)
+            case _:
+                assert_never(decision)
 
-    async def _run(self, baseten: Baseten, resource: Resource, memo: Memory) -> float | None:
-        opened = self._journal(resource, memo)
-        began = self._ports.monotonic()
-        observed_for = {entry: began - since for entry, since in memo.observed_since.items()}
-        before = Before(opened, memo.created_at, memo.missing_since, observed_for)
-        seen = await observe(baseten, resource, before, self._ports.now, self._timing)
-        self._observed(resource, baseten, memo, seen)
-        if seen.replaced and (memo.replaced is None or began - memo.replaced.at < self._timing.progress):
-            return self._timing.progress  # another environment of this name: believed when a second read shows it
-        differs_for = began - memo.differs.at if memo.differs else 0.0
-        world = recover(replace(seen, new_key=memo.key not in ("", baseten.key.fingerprint), differs_for=differs_for))
-        memo.key = baseten.key.fingerprint
-        planned = plan_deletion(world) if resource.deleting else plan(world)
-        if planned.release:
-            await self._release(resource, planned.left_on)
-            return None
-        waiting = {operation for operation, retry in memo.retries.items() if began < retry.at}
-        memo.retries = {a.entry.operation: memo.retries[a.entry.operation] for a in planned.actions if a.entry.operation in memo.retries}
-        planned = replace(planned, actions=tuple(a for a in planned.actions if a.entry.operation not in waiting))
-        if world.environment is not None:
-            memo.created_at = world.environment.created_at or memo.created_at
-        memo.learned = Learned(planned.journal, resource.status.operations)  # and whose it is: both or neither, whatever is written
-        journal = Journal(self._ports.store, resource, self._ports.now)
-        done = await execute(baseten, world, planned, journal, self._ports.fence)
-        memo.learned = Learned(done.journal, journal.resource.status.operations)
-        self._note_waits(memo, done)
-        self._tell(resource, *_found(opened, world), *_of_this_run(world, planned, done))
-        for each in done.told:  # logged at once, by execute
-            self._ports.events.emit(resource, each)
-        report = self._report(resource, world, planned, done)
-        refused = next((error for _, error in done.failed if troubles.is_refused_key(error)), None)
-        if refused is not None:
-            return await self._failed(baseten, journal.resource, memo, report, refused)
-        await self._publish(journal.resource, memo, self._with_failures(report, resource, memo))
-        missing = planned.missing and not done.calls
-        due = next_look(report, self._intervals, missing=missing, looks=memo.looks, luck=self._ports.luck())
-        return min([due, *self._due(memo, world, done)])
+    async def _guarded(self, resource: Resource, memory: Memory, guarded: Guarded) -> float | None:
+        report = self._unobserved(resource, memory)
+        match guarded.result:
+            case Release():
+                known = (resource.status.current_deployment, resource.status.candidate_deployment) if resource.abandoned else ()
+                await self._release(resource, tuple(d.id for d in known if d is not None and d.status not in OFF))
+                return None
+            case Blocked(finding=finding):
+                report = replace(report, findings=(finding,), failing_for=0.0)
+            case PauseRequested(finding=waiting):
+                findings = (waiting,) if waiting else ()
+                report = replace(report, observation=Paused(self._is_stale(memory)), findings=findings, failing_for=0.0)
+        await self._publish(resource, memory, report)
+        return next_poll(report, self._intervals, missing=False, unchanged=0, jitter=self._ports.jitter())
 
-    def _journal(self, resource: Resource, memo: Memory) -> tuple[JournalEntry, ...]:
-        """What this process knows, unless somebody else has written another journal since; a status that was wiped is no journal."""
-        written = resource.status.operations
-        if memo.learned is None or written not in ((), memo.learned.base, memo.learned.journal):
-            return written
-        return memo.learned.journal
-
-    def _observed(self, resource: Resource, baseten: Baseten, memo: Memory, seen: World) -> None:
-        self._ports.keys.accepted(resource, baseten.key)
+    async def _carry_out(self, resource: Resource, memory: Memory, decided: Decided, opened: tuple[JournalEntry, ...]) -> float:
+        world, planned = decided.world, decided.plan
+        slots = {a.entry.slot for a in planned.actions}
+        memory.retries = {slot: retry for slot, retry in memory.retries.items() if slot in slots}
+        waiting = {slot for slot, retry in memory.retries.items() if decided.began < retry.at}
+        planned = replace(planned, actions=tuple(a for a in planned.actions if a.entry.slot not in waiting))
+        memory.learned = Learned(planned.journal, resource.status.operations)  # and whose it is: both or neither, whatever is written
+        journal = JournalWriter(self._ports.store, resource, self._ports.now)
+        execution = await execute_as_owner(self._ports.store, decided.baseten, world, planned, journal, self._ports.fence)
+        if planned.adopted:
+            self._record(resource, messages.adopted(world.desired))
+        if execution is None:
+            return CONFLICT_SECONDS
+        memory.learned = Learned(execution.journal, journal.resource.status.operations)
+        self._note_retries(memory, execution)
+        self._record(resource, *_concluded(opened, world))
+        if any(isinstance(a.change, CreateEnvironment) and a.change.recreated for a in execution.accepted):
+            self._record(resource, messages.recreated())
+        for event in execution.events:  # logged at once, by execute
+            self._ports.events.emit(resource, event)
+        refusals = (messages.refused(a.entry, self._timing, just_now=True) for a in execution.refused)
+        report = Report(
+            generation=resource.generation,
+            now=world.now,
+            observation=Observed(execution.environment, planned.managed),
+            findings=failures.with_way_out(resource, (*planned.findings, *refusals)),
+            drift=(*planned.drift, *(d for a in execution.refused for d in a.change.corrections)),
+            journal=execution.journal,
+            changes=tuple(action.change for action in execution.accepted),
+            acted_on=not execution.failed,
+            reconcile_request=resource.reconcile_request,
+            deleting=resource.deleting,
+        )
+        refused_key = next((error for _, error in execution.failed if isinstance(error, CredentialsRefused)), None)
+        if refused_key is not None:
+            return await self._failed(decided.baseten, journal.resource, memory, report, refused_key)
         now = self._ports.monotonic()
-        created = seen.environment.created_at if seen.environment else None
-        memo.last_observed = seen.now
-        memo.missing_since = seen.missing_since
-        memo.replaced = still(memo.replaced, str(created) if seen.replaced else None, now)
-        memo.differs = still(memo.differs, types_differ(seen), now) if seen.environment else memo.differs
-        memo.observed_since = {e: memo.observed_since.get(e, now) for e in map(entry_id, seen.journal)}
-
-    def _note_waits(self, memo: Memory, done: Done) -> None:
+        if memory.retries:  # what is not sent because its last try failed is not in sync either
+            report = replace(report, failing_for=memory.failing_for(now))
+            memory.failing_since = now if memory.failing_since is None else memory.failing_since
+        for retry in memory.retries.values():
+            report = failures.with_failure(report, resource, retry.error, retry.failures, max(0.0, retry.at - now))
+        await self._publish(journal.resource, memory, report)
+        missing = planned.missing and not execution.accepted
+        poll = next_poll(report, self._intervals, missing=missing, unchanged=memory.unchanged, jitter=self._ports.jitter())
+        refused = next_retry(execution.journal, world.now, self._timing)
         now = self._ports.monotonic()
-        failed = {action.entry.operation: error for action, error in done.failed}
-        for action in (*done.calls, *done.refused):
-            memo.retries.pop(action.entry.operation, None)
-        for operation, error in failed.items():
-            last = memo.retries.get(operation)
-            failures = last.failures + 1 if last else 1
-            delay = troubles.delay(error, failures, self._intervals, self._ports.luck())
+        return min([poll, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())])
+
+    def _note_retries(self, memory: Memory, execution: Execution) -> None:
+        now = self._ports.monotonic()
+        for action in (*execution.accepted, *execution.refused):
+            memory.retries.pop(action.entry.slot, None)
+        for action, error in execution.failed:
+            last = memory.retries.get(action.entry.slot)
+            count = last.failures + 1 if last else 1
+            delay = failures.delay(error, count, self._intervals, self._ports.jitter())
             log.warning(error.message, extra={**of_last_call(error.endpoint), "retry_seconds": round(delay, 1)})
-            memo.retries[operation] = Retry(failures, now + delay, error)
-
-    def _with_failures(self, report: Report, resource: Resource, memo: Memory) -> Report:
-        """What is not sent because its last try failed is not in sync either."""
-        now = self._ports.monotonic()
-        if memo.retries:
-            report = replace(report, failing_for=self._failing_for(memo))
-            memo.failing_since = now if memo.failing_since is None else memo.failing_since
-        for retry in memo.retries.values():
-            report = troubles.failed(report, resource, retry.error, retry.failures, max(0.0, retry.at - now))
-        return report
-
-    def _due(self, memo: Memory, world: World, done: Done) -> list[float]:
-        """Seconds until a refused call, and one that failed in passing, is to be tried again."""
-        retry = next_retry(done.journal, world.now, self._timing)
-        now = self._ports.monotonic()
-        return [*([retry] if retry is not None else []), *(max(0.1, r.at - now) for r in memo.retries.values())]
-
-    def _asked_anew(self, resource: Resource, memo: Memory) -> bool:
-        """Once for each value of the reconcile annotation."""
-        asked = resource.forced and memo.request != resource.reconcile_request
-        memo.request = resource.reconcile_request
-        return asked
+            memory.retries[action.entry.slot] = Retry(count, now + delay, error)
 
     # -- parts of a run --------------------------------------------------------------------------------------------
-
-    async def _with_finalizer(self, resource: Resource) -> Resource:
-        wanted = finalizer_wanted(resource)
-        if resource.deleting or wanted == resource.has_finalizer:
-            return resource
-        return await self._ports.store.set_finalizer(resource, wanted)
 
     async def _release(self, resource: Resource, left_on: tuple[str, ...]) -> None:
         """``left_on``: deployments that may still run."""
@@ -219,99 +222,74 @@ class Reconciler:
             await self._ports.store.set_finalizer(resource, False)
         except WriteConflictError:
             if self._ports.store.get(Key(resource.namespace, resource.name)) is not None:
-                raise  # else the watch told of the end before the write was answered
-        if left_on:
-            message = f"finalizer removed; not deactivated and possibly still running: {names(left_on)}"
-            self._tell(resource, Told(Event.NOT_DEACTIVATED, message, warning=True))
-        else:
-            self._tell(resource, Told(Event.RELEASED, "finalizer removed, cleanup complete"))
+                raise  # else the watch delivered the end before the write was answered
+        self._record(resource, messages.released(left_on))
 
-    def _tell(self, resource: Resource, *told: Told) -> None:
-        for each in told:
-            level = logging.WARNING if each.warning else logging.INFO
-            log.log(level, "%s: %s", each.reason, each.message, extra={"event": str(each.reason)})
-            self._ports.events.emit(resource, each)
+    def _record(self, resource: Resource, *events: EventRecord) -> None:
+        for event in events:
+            level = logging.WARNING if event.warning else logging.INFO
+            log.log(level, "%s: %s", event.reason, event.message, extra={"event": str(event.reason)})
+            self._ports.events.emit(resource, event)
 
-    def _blank(self, resource: Resource, memo: Memory) -> Report:
-        """The report of a run that could not read Baseten."""
+    def _unobserved(self, resource: Resource, memory: Memory, *findings: Finding) -> Report:
+        """The report of a run that did not read Baseten."""
         return Report(
             generation=resource.generation,
             now=self._ports.now(),
-            journal=self._journal(resource, memo),
+            observation=Unobserved(self._is_stale(memory)),
+            findings=failures.with_way_out(resource, findings),
+            journal=memory.learned.newest(resource.status.operations),
             drift=resource.status.drift,
-            complete=False,
-            failing_for=self._failing_for(memo),
-            stale=self._stale(memo),
+            failing_for=memory.failing_for(self._ports.monotonic()),
             deleting=resource.deleting,
         )
 
-    def _failing_for(self, memo: Memory) -> float:
-        return 0.0 if memo.failing_since is None else self._ports.monotonic() - memo.failing_since
-
-    def _stale(self, memo: Memory) -> bool:
+    def _is_stale(self, memory: Memory) -> bool:
         """Whether the last successful read is too old to be shown as the present."""
-        seen = memo.last_observed or memo.first_observed
-        return (self._ports.now() - seen).total_seconds() >= self._intervals.stale
+        last = memory.facts.last_observed or memory.first_observed
+        return (self._ports.now() - last).total_seconds() >= self._intervals.stale
 
-    def _report(self, resource: Resource, world: World, planned: Plan, done: Done) -> Report:
-        return Report(
-            generation=resource.generation,
-            now=world.now,
-            observed=True,
-            environment=done.environment,
-            findings=troubles.told_of_deletion(
-                resource, (*planned.findings, *(refusal(a.entry, self._timing, just_now=True) for a in done.refused))
-            ),
-            drift=(*planned.drift, *(d for a in done.refused for d in getattr(a.call, "differences", ()))),
-            journal=done.journal,
-            calls=tuple(action.call for action in done.calls),
-            complete=not done.failed,
-            managed=planned.ours or world.ours,
-            reconcile_request=resource.reconcile_request,
-            deleting=resource.deleting,
-        )
-
-    async def _publish(self, resource: Resource, memo: Memory, report: Report) -> None:
-        """Write the status when a person could see a difference; then tell what happened."""
+    async def _publish(self, resource: Resource, memory: Memory, report: Report) -> None:
+        """Write the status when a person could see a difference; then record what changed."""
         status = project(resource.status, report)
         shown = to_json(status)
         hashed = digest(shown)
-        changed = shown != to_json(resource.status) and memo.written != (resource.resource_version, hashed)
-        memo.looks = 0 if changed else memo.looks + 1
+        changed = shown != to_json(resource.status) and memory.written != (resource.resource_version, hashed)
+        memory.unchanged = 0 if changed else memory.unchanged + 1
         if changed:  # an older CRD drops what it does not know; writing it again would not help
             after = await self._ports.store.write_status(resource, status)
-            memo.written = after.resource_version, hashed
-        if memo.learned is not None:
-            memo.learned = Learned(memo.learned.journal, status.operations)
-        if report.complete:
-            memo.failures, memo.failing_since = 0, None
+            memory.written = after.resource_version, hashed
+        memory.learned = Learned(memory.learned.journal, status.operations)
+        if report.acted_on:
+            memory.failures, memory.failing_since = 0, None
         self._ports.measure(Key(resource.namespace, resource.name), status, report)
-        self._tell(resource, *changes(resource.status, status, report.findings))
+        self._record(resource, *changes(resource.status, status, report.findings))
 
-    async def _failed(self, baseten: Baseten, resource: Resource, memo: Memory, report: Report, error: BasetenError) -> float:
-        if troubles.is_refused_key(error):
+    # -- failures --------------------------------------------------------------------------------------------------
+
+    async def _failed(self, baseten: Baseten, resource: Resource, memory: Memory, report: Report, error: BasetenError) -> float:
+        if isinstance(error, CredentialsRefused):
             self._ports.keys.refused(resource, baseten.key)
-        delay = self._delay(error, memo)
+        delay = self._delay(error, memory)
         log.warning(error.message, extra={**of_last_call(error.endpoint), "retry_seconds": round(delay, 1)})
-        if troubles.worth_showing(error) or report.calls or report.journal != resource.status.operations:
-            await self._publish(resource, memo, troubles.failed(report, resource, error, memo.failures, delay))
+        if failures.is_worth_showing(error) or report.changes or report.journal != resource.status.operations:
+            await self._publish(resource, memory, failures.with_failure(report, resource, error, memory.failures, delay))
         return delay
 
-    def _delay(self, error: BasetenError | None, memo: Memory) -> float:
+    def _delay(self, error: BasetenError | None, memory: Memory) -> float:
         """Seconds until the next try after one more failure."""
-        if memo.failing_since is None:
-            memo.failing_since = self._ports.monotonic()
-        memo.failures += 1
-        return troubles.delay(error, memo.failures, self._intervals, self._ports.luck())
+        count = memory.note_failure(self._ports.monotonic())
+        return failures.delay(error, count, self._intervals, self._ports.jitter())
 
-    async def _internal_error(self, key: Key, memo: Memory) -> float:
+    async def _internal_error(self, key: Key, memory: Memory) -> float:
         resource = self._ports.store.get(key)
-        report = troubles.internal_error(self._blank(resource, memo)) if resource is not None else None
-        delay = self._delay(None, memo)
+        report = self._unobserved(resource, memory) if resource is not None else None
+        delay = self._delay(None, memory)
         if resource is None or report is None:
             return delay
+        report = replace(report, findings=(messages.internal_error(),), acted_on=False)
         try:
-            await self._publish(resource, memo, report)
+            await self._publish(resource, memory, report)
         except WriteConflictError:
             return CONFLICT_SECONDS
         except NotLeadingError:
@@ -321,32 +299,12 @@ class Reconciler:
         return delay
 
 
-def _last_known(resource: Resource) -> tuple[str, ...]:
-    """Deployments that were not off when they were last observed."""
-    known = (resource.status.current_deployment, resource.status.candidate_deployment)
-    return tuple(d.id for d in known if d is not None and d.status not in OFF)
-
-
-def _found(opened: tuple[JournalEntry, ...], world: World) -> tuple[Told, ...]:
-    """Events for what an earlier run did and could not tell any more."""
+def _concluded(opened: tuple[JournalEntry, ...], world: World) -> tuple[EventRecord, ...]:
+    """Events for what an earlier run did and could not record any more."""
     open_ = {e.operation for e in opened if e.finished_at is None}
-    reasons = {Operation.INSTANCE_TYPES.value: Event.INSTANCE_TYPES_CHANGED, Operation.PROMOTE.value: Event.PROMOTED}
+    reasons: dict[str, Event] = {Operation.INSTANCE_TYPES: Event.INSTANCE_TYPES_CHANGED, Operation.PROMOTE: Event.PROMOTED}
     return tuple(
-        Told(
-            reasons[e.operation],
-            f"sent at {clock(e)} without an answer, observed to have happened: deployment {e.deployment_id or 'not shown yet'}",
-        )
+        messages.concluded(reasons[e.operation], e)
         for e in world.journal
         if e.operation in open_ and e.operation in reasons and e.outcome == Outcome.ACCEPTED
     )
-
-
-def _of_this_run(world: World, planned: Plan, done: Done) -> tuple[Told, ...]:
-    """Events for what this run found, other than those of its calls."""
-    told: list[Told] = []
-    if planned.adopted:
-        target = f"environment {world.desired.environment} of chain {world.desired.chain_id}"
-        told.append(Told(Event.ADOPTED, f"{target} adopted"))
-    if any(isinstance(action.call, CreateEnvironment) and action.call.recreated for action in done.calls):
-        told.append(Told(Event.VANISHED, "the environment was not found on Baseten and was created again", warning=True))
-    return tuple(told)

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from ..core.status import Told
-from ..core.world import Resource
+from ..core.findings import EventRecord
+from ..core.resource import Resource
 from ..crd.types import API_VERSION, KIND
 from .cluster import MERGE_PATCH, WRITE_TIMEOUT, Cluster, ClusterError, path
 
@@ -27,21 +27,21 @@ class EventWriter:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._waiting: asyncio.Queue[tuple[Resource, Told]] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[Resource, EventRecord]] = asyncio.Queue(MOST_WAITING)
         self._counts: OrderedDict[str, tuple[int, str]] = OrderedDict()
         self._instance = uuid4().hex[:8]
 
-    def emit(self, resource: Resource, told: Told) -> None:
+    def emit(self, resource: Resource, event: EventRecord) -> None:
         try:
-            self._waiting.put_nowait((resource, told))
+            self._waiting.put_nowait((resource, event))
         except asyncio.QueueFull:
             log.warning("too many events are waiting to be written; one was dropped")
 
     async def run(self) -> None:
         while True:
-            resource, told = await self._waiting.get()
+            resource, event = await self._waiting.get()
             try:
-                await self._write(resource, told)
+                await self._write(resource, event)
             except ClusterError as error:
                 log.warning("an event could not be written: %s", error.message)
             finally:
@@ -54,14 +54,14 @@ class EventWriter:
         except TimeoutError:
             log.warning("%d events were not written", self._waiting.qsize())
 
-    async def _write(self, resource: Resource, told: Told) -> None:
-        name = self._name(resource, told)
+    async def _write(self, resource: Resource, event: EventRecord) -> None:
+        name = self._name(resource, event)
         count, first = self._counts.get(name, (0, _now()))
         if count and await self._counted(resource.namespace, name, count + 1):
             self._remember(name, count + 1, first)
             return
         where = path("api", "v1", "namespaces", resource.namespace, "events")
-        await self._cluster.request("POST", where, body=_event(resource, told, name), timeout=WRITE_TIMEOUT)
+        await self._cluster.request("POST", where, body=_event(resource, event, name), timeout=WRITE_TIMEOUT)
         self._remember(name, 1, _now())
 
     async def _counted(self, namespace: str, name: str, count: int) -> bool:
@@ -81,12 +81,12 @@ class EventWriter:
         if len(self._counts) > MOST_REMEMBERED:
             self._counts.popitem(last=False)
 
-    def _name(self, resource: Resource, told: Told) -> str:
-        what = hashlib.sha256(f"{resource.uid}{told.reason}{told.message}".encode()).hexdigest()[:12]
+    def _name(self, resource: Resource, event: EventRecord) -> str:
+        what = hashlib.sha256(f"{resource.uid}{event.reason}{event.message}".encode()).hexdigest()[:12]
         return f"{resource.name[:200]}.{what}{self._instance}"
 
 
-def _event(resource: Resource, told: Told, name: str) -> dict[str, Any]:
+def _event(resource: Resource, event: EventRecord, name: str) -> dict[str, Any]:
     now = _now()
     return {
         "metadata": {"name": name, "namespace": resource.namespace},
@@ -98,9 +98,9 @@ def _event(resource: Resource, told: Told, name: str) -> dict[str, Any]:
             "uid": resource.uid,
             "resourceVersion": resource.resource_version,
         },
-        "type": "Warning" if told.warning else "Normal",
-        "reason": str(told.reason),
-        "message": told.message[:1024],
+        "type": "Warning" if event.warning else "Normal",
+        "reason": str(event.reason),
+        "message": event.message[:1024],
         "source": {"component": COMPONENT},
         "firstTimestamp": now,
         "lastTimestamp": now,

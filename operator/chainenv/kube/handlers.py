@@ -1,6 +1,6 @@
 """The only place that knows kopf: its watch feeds the store, and nothing else of it is used.
 
-No handler causes, timers, finalizers or annotations of kopf's: DESIGN section 6 has the measurements.
+No handler causes, timers, finalizers or annotations of kopf's: docs/decisions/0001 has the measurements.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One process acts: a Lease, held by renewing it, judged by this process's own clock.
 
-kopf's peering is not leader election (DESIGN section 6), and kubernetes.aio's elector neither gives the Lease back at
+kopf's peering is not leader election (docs/decisions/0003), and kubernetes.aio's elector neither gives the Lease back at
 the end nor tells a process that was stopped for a while that its time is over; hence these few lines on the Lease itself.
 """
 

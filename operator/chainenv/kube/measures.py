@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .. import metrics
-from ..core.actions import Correction, Severity
+from ..core.findings import Severity
 from ..core.status import TRANSIENT, Report
 from ..crd.types import ChainEnvironmentStatus
 from ..engine.ports import Key
@@ -42,10 +42,10 @@ class Measures:
             self._drifted.pop(key, None)
             return
         metrics.reconciles.labels(_outcome(report)).inc()
-        corrections = [call for call in report.calls if isinstance(call, Correction)]
-        for call in corrections:
-            metrics.drift_corrected.labels(_kind(call.differences[0].path)).inc()
-        different = {each.path for call in corrections for each in call.differences} | {each.path for each in report.drift}
+        corrections = [change for change in report.changes if change.corrections]
+        for change in corrections:
+            metrics.drift_corrected.labels(change.counted_as).inc()
+        different = {each.path for change in corrections for each in change.corrections} | {each.path for each in report.drift}
         for path in different - self._drifted.get(key, set()):
             metrics.drift_found.labels(_kind(path)).inc()
         self._drifted[key] = different
@@ -102,6 +102,6 @@ def _outcome(report: Report) -> str:
         return "transient"
     if worst is not None and worst.severity == Severity.STALLED:
         return "stalled"
-    if report.calls:
+    if report.changes:
         return "acted"
     return "waiting" if report.moving else "settled"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..api import ApiKey
 from ..core.reasons import Reason
-from ..core.world import Resource
+from ..core.resource import Resource
 from ..crd.types import GROUP, SecretKeyRef
 from ..engine.ports import KeyUnavailableError
 from ..settings import KeyGrants
@@ -147,6 +147,10 @@ class SecretKeys:
         self._last: dict[str, ApiKey] = {}
         """By uid, of resources with the finalizer: the key that was accepted last, for their deletion."""
 
+    def may_use_own(self, namespace: str, chain_id: str) -> bool:
+        """Whether there is an operator's own key for resources of a namespace and a chain that name no Secret."""
+        return self._own is not None and self._grants.allows(namespace, chain_id)
+
     async def key_for(self, resource: Resource, *, fresh: bool) -> ApiKey:
         try:
             return await self._current(resource, fresh=fresh)
@@ -195,7 +199,7 @@ class SecretKeys:
 
     def _own_key(self, resource: Resource) -> ApiKey:
         namespace, chain_id = resource.namespace, resource.spec.chain_id
-        if self._own is not None and self._grants.allows(namespace, chain_id):
+        if self._own is not None and self.may_use_own(namespace, chain_id):
             return self._own
         why, otherwise = (
             ("the operator has no key of its own", "")

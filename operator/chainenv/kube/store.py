@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
+from ..core.reasons import Reason
+from ..core.resource import Resource, resource_of
 from ..core.status import to_json
-from ..core.world import Resource
-from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentSpec, ChainEnvironmentStatus, JournalEntry
-from ..engine.ports import Key, WriteConflictError
+from ..crd.enums import ManagementPolicy, Operation, Outcome
+from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentStatus
+from ..engine.ports import ClaimState, Key, WriteConflictError
+from .claims import Claim, Claims
 from .cluster import MERGE_PATCH, WRITE_TIMEOUT, Cluster, ClusterError, path
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ _OURS = f"{GROUP}/"
 """Of the annotations those that start so are kept: others may be hundreds of kilobytes of somebody else's."""
 LONGEST_ANNOTATION = 1024
 """Characters of an annotation's value that are kept."""
-Target = tuple[str, str]
+_NO_CLAIM = (ManagementPolicy.PAUSE, ManagementPolicy.OBSERVE)
+"""Management policies that never own an environment."""
 
 
 @dataclass(slots=True)
@@ -36,17 +37,21 @@ class _Kept:
     version: int
     uid: str
     text: bytes
-    target: Target
-    age: tuple[str, int, str]
 
 
 def _nobody(_: Key, __: str) -> None:
     """Is told of what is gone."""
 
 
+def _everybody(_: str, __: str) -> bool:
+    """May use the operator's own key."""
+    return True
+
+
 class ObjectStore:
     """Implements engine.ports.Store. ``on_change`` gets the keys that have something new to observe; ``fence`` is asked
-    before each write (engine.ports.Ports); ``on_gone`` gets key and uid of what is gone, also when another has its name."""
+    before each write (engine.ports.Ports); ``on_gone`` gets key and uid of what is gone, also when another has its name;
+    ``entitled`` says of a namespace and a chain whether resources without a Secret have a key at all."""
 
     def __init__(
         self,
@@ -54,13 +59,15 @@ class ObjectStore:
         on_change: Callable[[Key], None],
         fence: Callable[[], None],
         on_gone: Callable[[Key, str], None] = _nobody,
+        entitled: Callable[[str, str], bool] = _everybody,
     ) -> None:
         self._cluster = cluster
         self._fence = fence
         self._on_change = on_change
         self._on_gone = on_gone
         self._kept: dict[Key, _Kept] = {}
-        self._by_target: defaultdict[Target, set[Key]] = defaultdict(set)
+        self._entitled = entitled
+        self._claims = Claims()
         self._writing: dict[Key, Mapping[str, Any] | None] = {}
         self._gone: dict[str, tuple[int, Key]] = {}
         """By uid: the version of a deletion, which a list or a write that was begun before may not know of."""
@@ -90,8 +97,6 @@ class ObjectStore:
         if known is not None and _without_version(known) == _without_version(_trimmed(raw)):
             return True  # labels, somebody else's annotation: nothing that a decision is made from
         self._on_change(key)
-        if old is None:
-            self._tell_others(key)
         return True
 
     def deleted(self, raw: Mapping[str, Any]) -> None:
@@ -110,11 +115,9 @@ class ObjectStore:
         kept = self._kept.pop(key, None)
         if kept is None:
             return
-        self._forget_target(key, kept.target)
         self._on_gone(key, kept.uid)
         self._on_change(key)
-        for other in self._by_target.get(kept.target, ()):
-            self._on_change(other)
+        self._wake(self._claims.remove(key))
 
     def complete(self, present: Collection[Key], version: int, namespace: str | None) -> int:
         """All of a list as of ``version`` has been put; what is not in it is gone. Returns how much of that was news."""
@@ -131,38 +134,52 @@ class ObjectStore:
             self.remove(key)
         return len(gone)
 
-    def _tell_others(self, key: Key) -> None:
-        """Whose environment it is may have changed for everyone who wants it."""
-        for other in self._by_target[self._kept[key].target] - {key}:
-            self._on_change(other)
+    def _wake(self, keys: Collection[Key]) -> None:
+        """Whose environment it is has changed for them."""
+        for key in keys:
+            self._on_change(key)
 
     def _keep(self, key: Key, raw: Mapping[str, Any], version: int) -> None:
-        spec = raw.get("spec") or {}
-        target = (str(spec.get("chainID", "")), str(spec.get("environmentName") or key.name))
-        old = self._kept.get(key)
-        if old is not None and old.target != target:
-            self._forget_target(key, old.target)
-        self._by_target[target].add(key)
         text = json.dumps(_trimmed(raw), separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
-        self._kept[key] = _Kept(version, str(raw["metadata"]["uid"]), text, target, _age(raw))
+        self._kept[key] = _Kept(version, str(raw["metadata"]["uid"]), text)
+        self._wake(self._claims.put(self._claim(key, raw)))
 
-    def _forget_target(self, key: Key, target: Target) -> None:
-        self._by_target[target].discard(key)
-        if not self._by_target[target]:
-            del self._by_target[target]
+    def _claim(self, key: Key, raw: Mapping[str, Any]) -> Claim:
+        meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status")
+        status = status if isinstance(status, Mapping) else {}
+        chain_id = str(spec.get("chainID", ""))
+        return Claim(
+            key=key,
+            uid=str(meta["uid"]),
+            target=(chain_id, str(spec.get("environmentName") or key.name)),
+            age=(str(meta.get("creationTimestamp", "")), str(meta["uid"])),
+            counts=spec.get("managementPolicy") not in _NO_CLAIM,
+            proven=_proven(status) and (bool(spec.get("apiKeySecretRef")) or self._entitled(key.namespace, chain_id)),
+            tried=bool(status.get("conditions")) and status.get("reason") != Reason.DUPLICATE_TARGET,
+        )
 
     # -- engine.ports.Store ----------------------------------------------------------------------------------------
 
     def get(self, key: Key) -> Resource | None:
         kept = self._kept.get(key)
-        return None if kept is None else _resource(json.loads(kept.text))
+        return None if kept is None else resource_of(json.loads(kept.text))
 
     def owner_of(self, resource: Resource) -> Resource | None:
-        mine = self._kept.get(Key(resource.namespace, resource.name))
-        if mine is None:
-            return None
-        oldest = min(self._by_target[mine.target], key=lambda k: self._kept[k].age)
-        return None if self._kept[oldest].age >= mine.age else self.get(oldest)
+        mine = Key(resource.namespace, resource.name)
+        owner = self._claims.owner(mine)
+        return None if owner in (None, mine) else self.get(owner)
+
+    def contested(self, resource: Resource) -> bool:
+        return self._claims.contested(Key(resource.namespace, resource.name))
+
+    @contextmanager
+    def claimed(self, resource: Resource) -> Iterator[ClaimState]:
+        state, others = self._claims.take(Key(resource.namespace, resource.name), resource.uid)
+        try:
+            self._wake(others)
+            yield state
+        finally:
+            self._claims.leave(resource.target, resource.uid)
 
     async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
         body = {
@@ -177,7 +194,9 @@ class ObjectStore:
             "spec": self._spec(resource),
             "status": to_json(status),
         }
-        return await self._write(resource, "PUT", "status", body=body)
+        written = await self._write(resource, "PUT", "status", body=body)
+        self._wake(self._claims.written(Key(resource.namespace, resource.name), resource.uid))
+        return written
 
     def _spec(self, resource: Resource) -> Any:
         """The API server ignores it in a status write, but wants it there."""
@@ -208,7 +227,7 @@ class ObjectStore:
             self._accept(key, raw)
         finally:
             self._told_meanwhile(key)
-        return _resource(raw)
+        return resource_of(raw)
 
     def _accept(self, key: Key, raw: Mapping[str, Any]) -> None:
         """Raises WriteConflictError when it was deleted before its answer came."""
@@ -244,13 +263,15 @@ def key_of(raw: Mapping[str, Any]) -> Key:
     return Key(raw["metadata"]["namespace"], raw["metadata"]["name"])
 
 
-def _age(raw: Mapping[str, Any]) -> tuple[str, int, str]:
-    """The oldest owns an environment; of those made in the same second, the one that has it already."""
-    meta = raw["metadata"]
-    status = raw.get("status")
-    environment = status.get("environment") if isinstance(status, Mapping) else None
-    managed = isinstance(environment, Mapping) and environment.get("managed") is True
-    return str(meta.get("creationTimestamp", "")), 0 if managed else 1, str(meta.get("uid", ""))
+def _proven(status: Mapping[str, Any]) -> bool:
+    """It has read the environment as its own, or created it, or begun to: only who may write a status can make it say so."""
+    environment, journal = status.get("environment"), status.get("operations")
+    if isinstance(environment, Mapping) and environment.get("managed") is True:
+        return True
+    entries = journal if isinstance(journal, list) else ()
+    return any(
+        isinstance(e, Mapping) and e.get("operation") == Operation.CREATE and e.get("outcome") in (None, Outcome.ACCEPTED) for e in entries
+    )
 
 
 def _version(raw: Mapping[str, Any]) -> int:
@@ -268,50 +289,3 @@ def _trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_version(kept: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "metadata": {name: value for name, value in kept["metadata"].items() if name != "resourceVersion"}}
-
-
-def _resource(raw: Mapping[str, Any]) -> Resource:
-    """Tolerant: a spec that cannot be read is named in ``invalid``; a status that cannot be read counts as none."""
-    meta = raw["metadata"]
-    invalid = None
-    try:
-        spec = ChainEnvironmentSpec.model_validate(raw.get("spec") or {})
-    except ValidationError as error:
-        invalid = "; ".join(f"spec.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-        spec = ChainEnvironmentSpec.model_construct(chain_id=str((raw.get("spec") or {}).get("chainID", "")))
-    return Resource(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta["uid"],
-        generation=int(meta.get("generation", 1)),
-        resource_version=str(meta.get("resourceVersion", "")),
-        created_at=datetime.fromisoformat(meta["creationTimestamp"]),
-        spec=spec,
-        status=_status(raw.get("status") or {}),
-        annotations=meta.get("annotations") or {},
-        finalizers=tuple(meta.get("finalizers") or ()),
-        deleting="deletionTimestamp" in meta,
-        invalid=invalid,
-    )
-
-
-def _status(raw: Mapping[str, Any]) -> ChainEnvironmentStatus:
-    """What can be read of it: one broken part, or one broken entry of the journal, must not take the rest with it."""
-    try:
-        return ChainEnvironmentStatus.model_validate(raw)
-    except ValidationError as error:
-        broken = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
-    kept = {k: v for k, v in raw.items() if k not in broken} if isinstance(raw, Mapping) else {}
-    if "operations" in broken:
-        kept["operations"] = _readable(raw["operations"])
-    return ChainEnvironmentStatus.model_validate(kept)
-
-
-def _readable(entries: Any) -> list[JournalEntry]:
-    readable = []
-    for entry in entries if isinstance(entries, list) else ():
-        try:
-            readable.append(JournalEntry.model_validate(entry))
-        except ValidationError:
-            log.warning("an entry of the journal cannot be read and is left out")
-    return readable

@@ -14,7 +14,7 @@ from chainenv_sandbox.baseten.holds import IfGone
 from chainenv_sandbox.baseten.journal import Entry
 from chainenv_sandbox.baseten.matching import Point
 
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Started(TypedDict):
@@ -32,7 +32,7 @@ class SimulatorError(Exception):
 class Simulator:
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self._http = httpx.Client(base_url=f"{base_url}/_control", timeout=60.0, trust_env=False)
+        self._http = httpx.Client(base_url=f"{base_url}/_control", timeout=180.0, trust_env=False)
 
     def __enter__(self) -> Simulator:
         return self
@@ -103,7 +103,7 @@ class Simulator:
         self,
         count: int = 1,
         *,
-        timeout: float = 10.0,
+        timeout: float = 120.0,
         since: int = 0,
         method: Method | None = None,
         endpoint: str | None = None,
@@ -138,8 +138,9 @@ class Simulator:
         """The chain's next deployments (to that environment) end as BUILD_FAILED, BUILD_STOPPED, DEPLOY_FAILED, FAILED, ..."""
         self._call("POST", f"/chains/{chain}/failures", {"status": status, "environment": environment, "times": times})
 
-    def add_environment(self, chain: str, name: str, *, deployed: bool = False) -> JsonObject:
-        result: JsonObject = self._call("POST", f"/chains/{chain}/environments", {"name": name, "deployed": deployed})
+    def add_environment(self, chain: str, name: str, *, deployed: bool = False, by: str | None = None) -> JsonObject:
+        """`by`, here and below: who does it as the audit log tells it: "system", an address, or a key's name; None: a person."""
+        result: JsonObject = self._call("POST", f"/chains/{chain}/environments", {"name": name, "deployed": deployed, "by": by})
         return result
 
     def environment(self, chain: str, name: str) -> JsonObject:
@@ -155,10 +156,20 @@ class Simulator:
         autoscaling: Mapping[str, Mapping[str, int | None]] | None = None,
         promotion: Mapping[str, Any] | None = None,
         instance_types: Mapping[str, str] | None = None,
+        by: str | None = None,
     ) -> JsonObject:
-        """A person changes settings by hand: at once, unchecked, without a deployment."""
-        body = {"autoscaling": autoscaling, "promotion": promotion, "instance_types": instance_types}
+        """Somebody changes settings by hand: at once, unchecked, without a deployment."""
+        body = {"autoscaling": autoscaling, "promotion": promotion, "instance_types": instance_types, "by": by}
         result: JsonObject = self._call("PATCH", f"/chains/{chain}/environments/{name}", body)
+        return result
+
+    def set_promotion(
+        self, chain: str, name: str, status: str | None, *, percent: int = 0, error: str | None = None, rolling: bool | None = None
+    ) -> JsonObject:
+        """`in_progress_promotion` shows this, any status, until it is set to None."""
+        progress = {"status": status, "percent_traffic_to_new_version": percent, "error_message": error, "rolling_deploy": rolling}
+        path = f"/chains/{chain}/environments/{name}/promotion"
+        result: JsonObject = self._call("PUT", path, {} if status is None else progress)
         return result
 
     def delete_environment(self, chain: str, name: str) -> None:
@@ -173,9 +184,10 @@ class Simulator:
         active: bool = False,
         chainlets: Sequence[str] | None = None,
         deployment_id: str | None = None,
+        by: str | None = None,
     ) -> JsonObject:
         """A push. environment: promoted there as it comes; active: at once; chainlets: the chain's from now on."""
-        body = {"environment": environment, "active": active, "chainlets": chainlets, "id": deployment_id}
+        body = {"environment": environment, "active": active, "chainlets": chainlets, "id": deployment_id, "by": by}
         result: JsonObject = self._call("POST", f"/chains/{chain}/deployments", body)
         return result
 
@@ -204,15 +216,77 @@ class Simulator:
         result: JsonObject = self._call("POST", f"/deployments/{deployment_id}/wake", {})
         return result
 
-    def add_log(self, deployment_id: str, chainlet: str, message: str, *, level: str | None = None) -> None:
-        self._call("POST", f"/deployments/{deployment_id}/logs", {"chainlet": chainlet, "message": message, "level": level})
+    def activate(self, deployment_id: str, *, by: str | None = None) -> JsonObject:
+        """What the API for chains cannot."""
+        result: JsonObject = self._call("POST", f"/deployments/{deployment_id}/activate", {"by": by})
+        return result
+
+    def deactivate(self, deployment_id: str, *, by: str | None = None) -> JsonObject:
+        """Behind the API's back; by "system": for inactivity."""
+        result: JsonObject = self._call("POST", f"/deployments/{deployment_id}/deactivate", {"by": by})
+        return result
+
+    def add_log(
+        self,
+        deployment_id: str,
+        chainlet: str,
+        message: str,
+        *,
+        level: str | None = None,
+        seconds_ago: float = 0.0,
+        replica: str | None = None,
+        request_id: str | None = None,
+        component: str | None = None,
+    ) -> None:
+        line = {"chainlet": chainlet, "message": message, "level": level, "seconds_ago": seconds_ago, "replica": replica}
+        self._call("POST", f"/deployments/{deployment_id}/logs", {**line, "request_id": request_id, "component": component})
+
+    # Who, and how much.
+
+    def audit_log(self, chain: str) -> list[JsonObject]:
+        """All of it, also what does not show yet, oldest first; with `environment`, also where the event does not name it."""
+        result: list[JsonObject] = self._call("GET", f"/chains/{chain}/audit_logs")["items"]
+        return result
+
+    def add_audit_entry(
+        self,
+        chain: str,
+        event_type: str,
+        *,
+        environment: str | None = None,
+        by: str | None = None,
+        source: str | None = None,
+        seconds_ago: float = 0.0,
+        **data: Any,
+    ) -> JsonObject:
+        """An entry of any kind, unchecked. data: what the event says; None is a value there."""
+        body = {"event_type": event_type, "environment": environment, "by": by, "source": source, "seconds_ago": seconds_ago, "data": data}
+        result: JsonObject = self._call("POST", f"/chains/{chain}/audit_logs", body)
+        return result
+
+    def set_prices(self, prices: Mapping[str, float | str | None]) -> JsonObject:
+        """USD a minute and replica by instance type, as a number or as text, as the answer shows it; None: not listed. Returns all."""
+        response = self._http.patch("/prices", json=dict(prices))
+        if response.is_error:
+            raise SimulatorError(f"prices: {response.status_code} {response.text}")
+        result: JsonObject = response.json()
+        return result
 
     # Keys.
 
-    def add_key(self, name: str, value: str, *, read_only: bool = False, restricted_environments: Sequence[str] = ()) -> None:
-        """Replaces the key of that name. In restricted environments its writes answer 403."""
+    def add_key(
+        self,
+        name: str,
+        value: str,
+        *,
+        read_only: bool = False,
+        restricted_environments: Sequence[str] = (),
+        audit_logs: bool = True,
+        user_id: str = "sandbox",
+    ) -> None:
+        """Replaces the key of that name. In restricted environments its writes answer 403, and so do audit logs that it may not read."""
         body = {"name": name, "value": value, "read_only": read_only, "restricted_environments": list(restricted_environments)}
-        self._call("POST", "/keys", body)
+        self._call("POST", "/keys", {**body, "audit_logs": audit_logs, "user_id": user_id})
 
     def revoke_key(self, name: str) -> None:
         self._call("DELETE", f"/keys/{name}")
@@ -268,7 +342,7 @@ class Simulator:
         match = {"method": method, "path": path, "key": key, "times": times, "skip": skip}
         self._post_match("/holds", {"name": name, "point": point, "if_gone": if_gone}, match)
 
-    def wait_held(self, name: str, *, count: int = 1, gone: int = 0, timeout: float = 10.0) -> JsonObject:
+    def wait_held(self, name: str, *, count: int = 1, gone: int = 0, timeout: float = 120.0) -> JsonObject:
         """Waits until so many calls have been caught, and the clients of so many have gone. Raises SimulatorError."""
         result: JsonObject = self._call("GET", f"/holds/{name}/wait", query={"count": count, "gone": gone, "timeout": timeout})
         return result

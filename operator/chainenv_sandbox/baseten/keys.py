@@ -14,6 +14,8 @@ class Key:
     value: str
     read_only: bool = False
     restricted_environments: tuple[str, ...] = ()  # reads work, writes are forbidden
+    audit_logs: bool = True  # whether it may read them
+    user_id: str = "sandbox"  # whose it is: an environment group may be restricted to some people
 
     def may_write(self, environment: str | None) -> bool:
         return not self.read_only and environment not in self.restricted_environments
@@ -27,6 +29,9 @@ class KeyRing:
         """Replaces the key of that name, as a rotation does."""
         self.revoke(key.name)
         self._by_value[key.value] = key
+
+    def named(self, name: str) -> Key | None:
+        return next((key for key in self._by_value.values() if key.name == name), None)
 
     def revoke(self, name: str) -> bool:
         values = [value for value, key in self._by_value.items() if key.name == name]

@@ -36,9 +36,11 @@ def read_logs(deployment: Deployment, chainlet_id: str, query: Mapping[str, list
     limit = _whole(values, "limit", 500)
     if not 1 <= limit <= 1000:
         raise invalid("limit: 1 to 1000.")
+    if any(len(query.get(name, ())) > 8 for name in ("includes", "excludes")) or any(len(one) > 256 for one in values.values()):
+        raise invalid("includes, excludes: at most 8 of each; text: at most 256 characters.")
     lines = [one for one in _lines(deployment, chainlet, now) if start <= one.at * 1000 <= end and _kept(one, values, query)]
     lines = sorted(lines, key=lambda one: one.at, reverse=_choice(values, "direction", ("asc", "desc")) != "asc")
-    return {"logs": [_as_json(one, chainlet) for one in lines[:limit]]}
+    return {"logs": [_as_json(one) for one in lines[:limit]]}
 
 
 def _whole(values: Mapping[str, str], name: str, default: int) -> int:
@@ -57,7 +59,7 @@ def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> s
 
 def _lines(deployment: Deployment, chainlet: Chainlet, now: float) -> list[LogLine]:
     life = [
-        LogLine(at, chainlet.name, f"{chainlet.name}: {status}", "ERROR" if status in FAILED else "INFO")
+        LogLine(at, chainlet.name, f"{chainlet.name}: {status}", "ERROR" if status in FAILED else "INFO", chainlet.id[:5])
         for at, status in deployment.timeline.past(now)
     ]
     return life + [one for one in deployment.logs if one.chainlet == chainlet.name]
@@ -67,7 +69,7 @@ def _kept(line: LogLine, values: Mapping[str, str], query: Mapping[str, list[str
     least = _choice(values, "min_level", _LEVELS)
     if least is not None and (line.level is None or _LEVELS.index(line.level) < _LEVELS.index(least)):
         return False
-    if "request_id" in values or "component" in values:
+    if any(name in values and values[name] != getattr(line, name) for name in ("replica", "request_id", "component")):
         return False
     if not all(one in line.message for one in query.get("includes", ())):
         return False
@@ -79,11 +81,11 @@ def _kept(line: LogLine, values: Mapping[str, str], query: Mapping[str, list[str
         raise invalid(f"search_pattern: {error}.") from error
 
 
-def _as_json(line: LogLine, chainlet: Chainlet) -> JsonObject:
+def _as_json(line: LogLine) -> JsonObject:
     return {
         "timestamp": str(int(line.at * 1_000_000_000)),
         "message": line.message,
-        "replica": chainlet.id[:5],
-        "request_id": None,
+        "replica": line.replica,
+        "request_id": line.request_id,
         "level": line.level,
     }

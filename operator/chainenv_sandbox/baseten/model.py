@@ -19,11 +19,11 @@ DEFAULT_AUTOSCALING: Autoscaling = {
     "concurrency_target": 1,
     "target_utilization_percentage": 70,
     "target_in_flight_tokens": None,
-    "max_scale_down_rate": None,
+    "max_scale_down_rate": 50,
 }
 DEFAULT_ROLLING_CONFIG: dict[str, Any] = {
     "rolling_deploy_strategy": "REPLICA",
-    "max_surge_percent": 10,
+    "max_surge_percent": 25,
     "max_unavailable_percent": 0,
     "stabilization_time_seconds": 0,
     "replica_overhead_percent": 0,
@@ -54,6 +54,9 @@ class LogLine:
     chainlet: str
     message: str
     level: str | None
+    replica: str | None = None
+    request_id: str | None = None
+    component: str | None = None
 
 
 @dataclass(slots=True)
@@ -106,6 +109,7 @@ class Environment:
     candidate_since: float = 0.0
     scale_down_previous: bool = True
     activated: bool = False
+    forced_progress: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainenv_sandbox.baseten import lifecycle, records, rules, wire
+from chainenv_sandbox.baseten.audit import Actor
 from chainenv_sandbox.baseten.catalogue import CATALOGUE
-from chainenv_sandbox.baseten.errors import JsonObject, invalid, refused
+from chainenv_sandbox.baseten.errors import ApiError, JsonObject, invalid, refused
 from chainenv_sandbox.baseten.keys import Key
 from chainenv_sandbox.baseten.logs import read_logs
 from chainenv_sandbox.baseten.model import DEFAULT_AUTOSCALING, DEFAULT_PROMOTION, Chain, ChainletSettings, Deployment, Environment
@@ -25,9 +26,12 @@ class Call:
     key: Key
     effect: JsonObject = field(default_factory=dict)
 
-    def record(self, kind: str, chain: Chain, **details: Any) -> None:
-        entries = self.world.audit.setdefault(chain.id, [])
-        entries.append(records.entry(len(entries), wire.moment(self.world.now()), self.key, kind, chain, **details))
+    def record(self, kind: str, about: Mapping[str, Any], environment: str | None = None) -> None:
+        self.world.record(Actor.of_key(self.key), kind, self.chain(), about, environment)
+
+    def record_start(self, deployment: Deployment) -> None:
+        self.effect["started_deployment"] = deployment.id
+        self.record("CHAIN_DEPLOYED", records.about_push(deployment), deployment.environment)
 
     def chain(self) -> Chain:
         return self.world.chain(self.path["chain_id"])
@@ -45,12 +49,15 @@ class Call:
 Operation = Callable[[Call], JsonObject]
 
 
-def instance_types(call: Call) -> JsonObject:  # noqa: ARG001 - one signature for all operations
-    return {"instance_types": [one.as_json() for one in CATALOGUE.values()]}
+def instance_types(call: Call) -> JsonObject:
+    return {"instance_types": [wire.instance_type(one, call.world.options) for one in CATALOGUE]}
 
 
-def instance_type_prices(call: Call) -> JsonObject:  # noqa: ARG001 - one signature for all operations
-    return {"instance_types": [{"instance_type": one.as_json(), "price": one.price} for one in CATALOGUE.values()]}
+def instance_type_prices(call: Call) -> JsonObject:
+    records.only_new(call.world.options)
+    prices = {name: call.world.prices.get(name, one.price) for name, one in CATALOGUE.items()}
+    shown = [(wire.instance_type(name, call.world.options), price) for name, price in prices.items() if price is not None]
+    return {"instance_types": [{"instance_type": one, "price": price} for one, price in shown]}
 
 
 def list_chains(call: Call) -> JsonObject:
@@ -77,13 +84,15 @@ def get_deployment(call: Call) -> JsonObject:
 
 
 def delete_deployment(call: Call) -> JsonObject:
+    records.only_new(call.world.options)
     deployment, chain = call.deployment(), call.chain()
     environment = chain.environments.get(deployment.environment or "")
     if environment and deployment in (environment.current, environment.candidate):
         raise invalid(f"Deployment {deployment.id} is in use by environment {environment.name}.")
     call.world.remove_deployment(deployment)
     call.effect["deleted_deployment"] = deployment.id
-    call.record("CHAIN_DEPLOYMENT_DELETED", chain, chain_deployment_id=deployment.id, deployment_name=None)
+    about = {"chain_deployment_id": deployment.id, "deployment_name": None}
+    call.record("CHAIN_DEPLOYMENT_DELETED", about, deployment.environment)
     return {"id": deployment.id, "deleted": True, "chain_id": chain.id}
 
 
@@ -93,7 +102,7 @@ def deactivate(call: Call) -> JsonObject:
     lifecycle.deactivate(deployment, options, call.world.now())
     call.effect["deactivated"] = deployment.id
     if not off:
-        call.record("CHAIN_DEPLOYMENT_DEACTIVATED", call.chain(), **records.about_deployment(deployment))
+        call.record("CHAIN_DEPLOYMENT_DEACTIVATED", records.about_deployment(deployment), deployment.environment)
     return {"success": True} | ({"no_op": off} if options.wire_shape != "old" else {})
 
 
@@ -123,10 +132,10 @@ def create_environment(call: Call) -> JsonObject:
     environment = world.add_environment(chain, name, settings, visible_at=world.now() + options.create_visible_after_seconds)
     environment.promotion = promotion
     call.effect["created_environment"] = name
-    call.record("CHAIN_ENVIRONMENT_CREATED", chain, **records.about_promotion(environment))
+    call.record("CHAIN_ENVIRONMENT_CREATED", records.about_promotion(environment), name)
     if chain.pushed and options.create_starts_deployment:
         environment.current = world.start(chain, environment, "create", world.types_for(chain, environment))
-        call.effect["started_deployment"] = environment.current.id
+        call.record_start(environment.current)
     return wire.environment(environment, options, world.now())
 
 
@@ -134,11 +143,10 @@ def _new_settings(call: Call, chain: Chain, sent: list[JsonObject]) -> dict[str,
     options = call.world.options
     by_name = {one["chainlet_name"]: one for one in sent}
     rules.known_chainlets(by_name, chain.chainlets, options)
-    for one in sent:
-        rules.known_type(one["instance_type_id"], options)
+    types = {name: rules.known_type(one["instance_type_id"], options) for name, one in by_name.items()}
     return {
         name: ChainletSettings(
-            one["instance_type_id"],
+            types[name],
             autoscaling=rules.merged_autoscaling(DEFAULT_AUTOSCALING, one.get("autoscaling_settings", {}), options),
         )
         for name, one in by_name.items()
@@ -152,7 +160,7 @@ def update_environment(call: Call) -> JsonObject:
     environment.promotion = rules.merged_promotion(before, sent, options)
     if changed := sorted(name for name, value in environment.promotion.items() if value != before[name]):
         call.effect["changed_promotion_settings"] = changed
-        call.record("CHAIN_ENVIRONMENT_UPDATED", call.chain(), **records.about_promotion(environment))
+        call.record("CHAIN_ENVIRONMENT_UPDATED", records.about_promotion(environment), environment.name)
     return {"ok": True}
 
 
@@ -170,8 +178,10 @@ def update_autoscaling(call: Call) -> JsonObject:
         return {"status": "UNCHANGED", "message": "The autoscaling settings are already as requested."}
     due = call.world.now() + options.autoscaling_seconds
     for name, values in changes.items():
-        if event := records.about_scaling(environment, name, environment.chainlets[name].wanted_autoscaling(), values):
-            call.record("CHAINLET_AUTOSCALING_SETTINGS_CHANGED", call.chain(), **event)
+        if environment.current is not None:  # an event names a deployment
+            before = environment.chainlets[name].wanted_autoscaling()
+            about = records.about_scaling(environment.current, name, before, values)
+            call.record("CHAINLET_AUTOSCALING_SETTINGS_CHANGED", about, environment.name)
         environment.chainlets[name].pending.append((due, values))
     call.effect["changed_autoscaling"] = sorted(changes)
     status = _autoscaling_status(call, environment)
@@ -186,19 +196,23 @@ def _autoscaling_status(call: Call, environment: Environment) -> str:
 
 def update_instance_types(call: Call) -> JsonObject:
     world, environment, options = call.world, call.environment(), call.world.options
-    updates = rules.types_request(call.body, options)
-    rules.known_chainlets(updates, environment.chainlets, options)
-    for instance_type in updates.values():
-        rules.known_type(instance_type, options)
+    sent = rules.types_request(call.body, options)
+    rules.known_chainlets(sent, environment.chainlets, options)
+    updates = {name: rules.known_type(kind, options) for name, kind in sent.items()}
     changes = {name: kind for name, kind in updates.items() if environment.chainlets[name].wanted_type() != kind}
     started = None
     if changes:
         rules.not_busy(environment, options)
         _set_types(call, environment, changes)
         started = _redeploy(call, environment)
+        if (about := started or environment.current) is not None:
+            for name, kind in changes.items():
+                event = records.about_type(about, name, CATALOGUE[kind].name)
+                call.record("CHAINLET_INSTANCE_TYPE_CHANGED", event, environment.name)
+    shown = started if options.redeployment == "shown" else None
     return {
-        "requires_redeployment": started is not None,
-        "chain_deployment": started and wire.deployment(started, options, world.now()),
+        "requires_redeployment": bool(changes) and environment.current is not None,
+        "chain_deployment": shown and wire.deployment(shown, options, world.now()),
         "chainlet_environment_settings": wire.chainlet_settings(environment, options),
     }
 
@@ -215,11 +229,11 @@ def _set_types(call: Call, environment: Environment, changes: Mapping[str, str])
 
 
 def _redeploy(call: Call, environment: Environment) -> Deployment | None:
-    if environment.current is None:
+    if environment.current is None or call.world.options.redeployment == "none":
         return None
     types = {name: one.wanted_type() for name, one in environment.chainlets.items()}
     deployment = call.world.start(call.chain(), environment, "instance_types", types)
-    call.effect["started_deployment"] = deployment.id
+    call.record_start(deployment)
     call.world.begin_promotion(environment, deployment)
     return deployment
 
@@ -229,17 +243,17 @@ def promote(call: Call) -> JsonObject:
     request = rules.promote_request(call.body, options)
     source = world.deployment_of(environment.chain_id, request["deployment_id"])
     rules.not_busy(environment, options)
-    if source.status(world.now()) in FAILED:
-        raise invalid(f"Deployment {source.id} is {source.status(world.now())}: it cannot be promoted.")
+    status = source.status(world.now())
+    if status in FAILED or (status in OFF and not options.promotes_inactive):
+        raise invalid(f"Deployment {source.id} is {status}: it cannot be promoted.")
     deployment = source
     if _needs_copy(source, environment):
         wanted = {name: one.wanted_type() for name, one in environment.chainlets.items()}
         types = {name: wanted.get(name, kind) for name, kind in source.types().items()}
         deployment = world.start(call.chain(), environment, "promote", types)
-        call.effect["started_deployment"] = deployment.id
+        call.record_start(deployment)
     call.effect["promoted"] = source.id
-    where = {"environment_name": environment.name, "environment_id": None}
-    call.record("CHAIN_DEPLOYMENT_PROMOTED", call.chain(), **records.about_deployment(deployment), **where)
+    call.record("CHAIN_DEPLOYMENT_PROMOTED", records.about_placing(deployment, environment), environment.name)
     if deployment is not environment.current:
         _take_in(call, environment, deployment, scale_down_previous=request["scale_down_previous_deployment"])
     return call.show(deployment)
@@ -266,27 +280,42 @@ def _take_in(call: Call, environment: Environment, deployment: Deployment, *, sc
 
 def audit_logs(call: Call) -> JsonObject:
     records.only_new(call.world.options)
-    return records.page(list(call.world.audit.get(call.chain().id, ())), call.query)
+    chain = call.chain()
+    if not call.key.audit_logs:
+        raise ApiError(403, "PERMISSION_DENIED", "This key may not read audit logs.")
+    return call.world.audit[chain.id].page(call.query, call.world.options, call.world.now())
 
 
 def environment_group(call: Call) -> JsonObject:
     records.only_new(call.world.options)
-    name = call.path["env_name"]
-    return records.group(name, restricted=name in call.key.restricted_environments)
+    return _group(call)
 
 
 def change_environment_group(call: Call) -> JsonObject:
-    raise refused(403, f"This key may not manage environment {call.path['env_name']}.")
+    """Restricts an environment's name to some people, in every chain, or lifts that."""
+    records.only_new(call.world.options)
+    name, sent = call.path["env_name"], rules.group_request(call.body, call.world.options)
+    if sent is not None:
+        call.world.managers.pop(name, None)
+        if sent["is_restricted"]:
+            call.world.managers[name] = tuple(sent.get("user_ids", ()))
+        call.effect["changed_environment_group"] = name
+    return _group(call)
+
+
+def _group(call: Call) -> JsonObject:
+    name = call.path["env_name"]
+    restricted = () if name in call.key.restricted_environments else None
+    return records.group(name, call.world.managers.get(name, restricted))
 
 
 def usage_summary(call: Call) -> JsonObject:
-    """A new organisation's: it used nothing yet."""
     records.only_new(call.world.options)
-    return {"dedicated_usage": {"subtotal": 0, "credits_used": "0.00", "total": 0, "minutes": 0, "breakdown": []}}
+    return records.usage(call.query)
 
 
 def me(call: Call) -> JsonObject:
-    return {"user_id": "sandbox", "email": None, "name": call.key.name, "workspace_name": "Sandbox"}
+    return {"user_id": call.key.user_id, "email": None, "name": call.key.name, "workspace_name": "Sandbox"}
 
 
 TABLE: dict[tuple[str, str], Operation] = {

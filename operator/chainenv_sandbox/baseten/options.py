@@ -28,13 +28,23 @@ class Options:
     first_promotion: Literal["candidate", "current"] = "candidate"  # where a promotion into an empty environment shows
     instance_types_visible: Literal["at_once", "when_promoted"] = "at_once"
     failed_candidate_reverts_types: bool = False
+    redeployment: Literal["shown", "hidden", "none"] = "shown"
+    # What an update of instance types does. hidden: it starts a deployment that its answer does not show; none: it starts none.
+    promotes_inactive: bool = True  # false: an INACTIVE deployment must be activated first, which the API for chains cannot
+    omitted_max_surge: Literal["default", "kept"] = "default"  # what becomes of it when its block is sent without it
 
     # Wire.
     latency_seconds: float = 0.0
     wire_shape: Literal["new", "old", "both"] = "new"
-    unknown_fields: Literal["refuse", "ignore"] = "refuse"  # autoscaling settings always refuse
+    unknown_fields: Literal["refuse", "ignore", "ignore_promotion"] = "refuse"
+    # ignore_promotion: those of promotion settings alone, as Baseten does. Autoscaling settings refuse them always.
     autoscaling_status: Literal["auto", "ACCEPTED", "QUEUED"] = "auto"
     environment_name_max: int = 63
+    shown_instance_types: dict[str, str] = field(default_factory=dict)  # {catalogue id: the id that is shown}; both are understood
+
+    # The audit log.
+    audit_delay_seconds: float = 0.0  # until an entry shows
+    audit_environments: Literal["known", "named"] = "known"  # named: a filter finds only events that name one
 
     # Statuses that no public source settles.
     auth_status: int = 403
@@ -45,6 +55,7 @@ class Options:
 
     # Rate limit: requests/s for each key and endpoint, 0 = off.
     rate_limit: int = 0
+    logs_rate_limit: int = 0  # the same for reading logs (Baseten: 30); 0: as rate_limit
     retry_after: float | None = None  # None: the real wait in whole seconds, rounded up
     retry_after_header: Literal["none", "seconds", "date"] = "none"
 
@@ -74,7 +85,7 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in get_args(kind))
     if origin is dict:
-        return isinstance(value, dict) and all(_fits(one, int) for one in value.values())
+        return isinstance(value, dict) and all(_fits(one, get_args(kind)[1]) for one in value.values())
     if origin is list:
         return isinstance(value, list) and all(isinstance(one, str) for one in value)
     if kind is float:

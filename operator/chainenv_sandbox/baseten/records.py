@@ -1,26 +1,28 @@
-"""Who changed what, who may, and what it cost: answers beside those about chains. A server of the older shape has none of them."""
+"""What an event of the audit log says, and the answers beside those about chains. A server of the older shape has none of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from chainenv_sandbox.baseten.errors import JsonObject, invalid, not_found
-from chainenv_sandbox.baseten.keys import Key
-from chainenv_sandbox.baseten.model import Autoscaling, Chain, Deployment, Environment
+from chainenv_sandbox.baseten.model import Autoscaling, Deployment, Environment
 from chainenv_sandbox.baseten.options import Options
 
-PREFIX = 8
-
-
-def entry(number: int, at: str, key: Key, kind: str, chain: Chain, **details: Any) -> JsonObject:
-    actor = {"type": "API_KEY", "email": None, "api_key_prefix": key.value[:PREFIX], "api_key_name": key.name}
-    data = {"event_type": kind, "chain_id": chain.id, "chain_name": chain.name, **details}
-    return {"id": f"audit{number:08}", "created": at, "event_type": kind, "event_data": data, "source": "API", "actor": actor}
+_LONGEST_USAGE = timedelta(days=31)
+_FIRST_USAGE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def about_deployment(one: Deployment) -> JsonObject:
     return {"chain_deployment_id": one.id, "chain_deployment_name": None}
+
+
+def about_push(one: Deployment) -> JsonObject:
+    return {**about_deployment(one), "is_primary": one.environment == "production", "publish": True}
+
+
+def about_placing(one: Deployment, environment: Environment) -> JsonObject:
+    return {**about_deployment(one), "environment_name": environment.name, "environment_id": None}
 
 
 def about_promotion(one: Environment) -> JsonObject:
@@ -28,35 +30,18 @@ def about_promotion(one: Environment) -> JsonObject:
     return {"environment_name": one.name} | {name: one.promotion[name] for name in names}
 
 
-def about_scaling(one: Environment, chainlet: str, before: Autoscaling, after: Autoscaling) -> JsonObject | None:
-    """None before the first deployment: the document's event names one."""
-    if one.current is None:
-        return None
-    found = next((each.id for each in one.current.chainlets if each.name == chainlet), "")
-    return {**after, **about_deployment(one.current), "chainlet_name": chainlet, "chainlet_id": found, "previous_settings": before}
+def about_scaling(one: Deployment, chainlet: str, before: Autoscaling, after: Autoscaling) -> JsonObject:
+    return {**after, **about_deployment(one), **_about_chainlet(one, chainlet), "previous_settings": dict(before)}
 
 
-def page(entries: list[JsonObject], query: Mapping[str, list[str]]) -> JsonObject:
-    found = [one for one in entries if _wanted(one, query)]
-    if query.get("direction", ["DESC"])[-1] != "ASC":
-        found.reverse()
-    try:
-        start, limit = int(query.get("cursor", ["0"])[-1]), int(query.get("limit", ["100"])[-1])
-    except ValueError:
-        raise invalid("cursor and limit: expected an integer.") from None
-    end = start + limit
-    more = end < len(found)
-    return {"items": found[start:end], "pagination": {"has_more": more, "cursor": str(end) if more else None}}
+def about_type(one: Deployment, chainlet: str, shown: str) -> JsonObject:
+    """shown: the instance type's display name."""
+    return {**about_deployment(one), **_about_chainlet(one, chainlet), "instance_type_name": shown}
 
 
-def _wanted(one: JsonObject, query: Mapping[str, list[str]]) -> bool:
-    data = one["event_data"]
-    shown = {
-        "sources": one["source"],
-        "environment_names": data.get("environment_name"),
-        "chain_deployment_ids": data.get("chain_deployment_id"),
-    }
-    return all(name not in query or value in query[name] for name, value in shown.items())
+def _about_chainlet(one: Deployment, chainlet: str) -> JsonObject:
+    found = next((each.id for each in one.chainlets if each.name == chainlet), "")
+    return {"chainlet_name": chainlet, "chainlet_id": found}
 
 
 def only_new(options: Options) -> None:
@@ -64,6 +49,23 @@ def only_new(options: Options) -> None:
         raise not_found("Endpoint")
 
 
-def group(name: str, *, restricted: bool) -> JsonObject:
-    access = {"is_restricted": restricted, "users": [{"user_id": "sandbox"}] if restricted else []}
+def group(name: str, users: tuple[str, ...] | None) -> JsonObject:
+    """users: who may manage it; None for anybody."""
+    access = {"is_restricted": users is not None, "users": [{"user_id": one} for one in users or ()]}
     return {"name": name, "team_id": "sandbox", "team_name": "Sandbox", "manage_access": access}
+
+
+def usage(query: Mapping[str, list[str]]) -> JsonObject:
+    """A new organisation's: it used nothing yet."""
+    start, end = (_moment(query, name) for name in ("start_date", "end_date"))
+    if not timedelta(0) <= end - start <= _LONGEST_USAGE or start < _FIRST_USAGE:
+        raise invalid("The date range must begin in 2026 or later and not exceed 31 days.")
+    return {"dedicated_usage": {"subtotal": 0, "credits_used": "0.00", "total": 0, "minutes": 0, "breakdown": []}}
+
+
+def _moment(query: Mapping[str, list[str]], name: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(query[name][-1])
+    except (KeyError, ValueError):
+        raise invalid(f"{name}: expected a date and time in ISO 8601.") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -82,10 +82,11 @@ class _Passage:
 
     def _limited(self, key: Key) -> web.Response | None:
         options = self._simulation.options
-        if not options.rate_limit:
+        limit = (self._entry.endpoint.endswith("/logs") and options.logs_rate_limit) or options.rate_limit
+        if not limit:
             return None
         endpoint = f"{self._entry.method} {self._entry.endpoint}"
-        wait = self._simulation.limiter.wait_for(key.name, endpoint, options.rate_limit, time.monotonic())
+        wait = self._simulation.limiter.wait_for(key.name, endpoint, limit, time.monotonic())
         if wait is None:
             return None
         body, headers = limits.refusal(options, wait, time.time())
@@ -109,13 +110,17 @@ class _Passage:
     def _operate(self, key: Key, raw: bytes) -> web.Response:
         path = dict(self._request.match_info)
         try:
-            if self._entry.method != "GET" and not key.may_write(self._environment(path, raw)):
+            if self._entry.method != "GET" and not self._may_write(key, self._environment(path, raw)):
                 raise ApiError(403, "PERMISSION_DENIED", "This key may not change this environment.")
             query = {name: self._request.query.getall(name) for name in self._request.query}
             call = Call(self._simulation.world, path, query, _parsed(raw, self._entry.method), key, self._entry.effect)
             return web.json_response(self._operation(call))
         except ApiError as error:
             return web.json_response(error.body(), status=error.status)
+
+    def _may_write(self, key: Key, environment: str | None) -> bool:
+        managers = self._simulation.world.managers.get(environment or "")
+        return key.may_write(environment) and (managers is None or key.user_id in managers)
 
     def _environment(self, path: dict[str, str], raw: bytes) -> str | None:
         """The environment a call is about, also when the body or the deployment names it."""

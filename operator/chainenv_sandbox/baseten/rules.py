@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from chainenv_sandbox.baseten.catalogue import CATALOGUE, DEFAULT_INSTANCE_TYPE
 from chainenv_sandbox.baseten.errors import JsonObject, invalid, refused
-from chainenv_sandbox.baseten.model import DEFAULT_ROLLING_CONFIG, Autoscaling, Environment
+from chainenv_sandbox.baseten.model import Autoscaling, Environment
 from chainenv_sandbox.baseten.options import Options
 from chainenv_sandbox.baseten.shapes import Flag, ListOf, Object, OneOf, Shape, Text, Whole
+from chainenv_sandbox.baseten.wire import default_rolling_config
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _OLD_AUTOSCALING: dict[str, Shape] = {
@@ -39,9 +41,9 @@ _NEW_CLEANUP: dict[str, Shape] = {"promotion_cleanup_strategy": OneOf(("KEEP", "
 
 
 class _Bodies:
-    """The request bodies of one wire shape."""
+    """The request bodies of one wire shape. surge: what an omitted one is taken for; None: it is left as it is."""
 
-    def __init__(self, wire_shape: str) -> None:
+    def __init__(self, wire_shape: str, loose: bool, surge: int | None) -> None:
         new, old = wire_shape != "old", wire_shape != "new"
         self.autoscaling = Object({**_OLD_AUTOSCALING, **(_NEW_AUTOSCALING if new else {})}, closed=True)
         rolling = {**_OLD_ROLLING, **({"replica_overhead_percent": Whole(0, 500)} if new else {}), **(_OLD_CLEANUP if old else {})}
@@ -49,8 +51,9 @@ class _Bodies:
             {
                 **_OLD_PROMOTION,
                 **(_NEW_CLEANUP if new else {}),
-                "rolling_deploy_config": Object(rolling, defaults={"max_surge_percent": 10}),
-            }
+                "rolling_deploy_config": Object(rolling, defaults={} if surge is None else {"max_surge_percent": surge}),
+            },
+            loose=loose,
         )
         named = frozenset({"chainlet_name"})
         chainlet: dict[str, Shape] = {"chainlet_name": Text(), "autoscaling_settings": self.autoscaling, "instance_type_id": Text()}
@@ -62,7 +65,8 @@ class _Bodies:
         self.scale = Object({"updates": ListOf(scaled, "chainlet_name")}, frozenset({"updates"}))
 
 
-_BODIES = {shape: _Bodies(shape) for shape in ("new", "old", "both")}
+_ACCESS = Object({"is_restricted": Flag(), "user_ids": ListOf(Text())}, frozenset({"is_restricted"}))
+_GROUP = Object({"manage_access": _ACCESS})
 _TYPED = Object({"chainlet_name": Text(), "instance_type_id": Text()}, frozenset({"chainlet_name", "instance_type_id"}))
 _TYPES = Object({"updates": ListOf(_TYPED, "chainlet_name")}, frozenset({"updates"}))
 _PROMOTE = Object(
@@ -73,24 +77,34 @@ _PROMOTE = Object(
 )
 
 
+@cache
+def _made(wire_shape: str, loose: bool, surge: int | None) -> _Bodies:
+    return _Bodies(wire_shape, loose, surge)
+
+
+def _bodies(options: Options) -> _Bodies:
+    surge = None if options.omitted_max_surge == "kept" else default_rolling_config(options)["max_surge_percent"]
+    return _made(options.wire_shape, options.unknown_fields == "ignore_promotion", surge)
+
+
 def _read(shape: Shape, body: Any, options: Options) -> JsonObject:
     found: JsonObject = shape.read(body, "body", options.unknown_fields == "ignore")
     return found
 
 
 def create_request(body: Any, options: Options) -> JsonObject:
-    request = _read(_BODIES[options.wire_shape].create, body, options)
+    request = _read(_bodies(options).create, body, options)
     if not _NAME.fullmatch(request["name"]) or len(request["name"]) > options.environment_name_max:
         raise invalid(f"body.name: {request['name']!r} is not a valid environment name.")
     return request
 
 
 def update_request(body: Any, options: Options) -> JsonObject:
-    return _read(_BODIES[options.wire_shape].update, body, options)
+    return _read(_bodies(options).update, body, options)
 
 
 def scale_request(body: Any, options: Options) -> dict[str, JsonObject]:
-    request = _read(_BODIES[options.wire_shape].scale, body, options)
+    request = _read(_bodies(options).scale, body, options)
     return {one["chainlet_name"]: one["autoscaling_settings"] for one in request["updates"]}
 
 
@@ -103,16 +117,24 @@ def promote_request(body: Any, options: Options) -> JsonObject:
     return _read(_PROMOTE, body, options)
 
 
+def group_request(body: Any, options: Options) -> JsonObject | None:
+    found: JsonObject | None = _read(_GROUP, body, options).get("manage_access")
+    return found
+
+
 def known_chainlets(names: Mapping[str, Any], known: Mapping[str, Any], options: Options) -> None:
     if unknown := sorted(names.keys() - known.keys()):
         raise refused(options.unknown_chainlet_status, f"Chainlets not found: {', '.join(unknown)}.")
 
 
-def known_type(instance_type: str, options: Options) -> None:
-    if instance_type not in CATALOGUE:
+def known_type(instance_type: str, options: Options) -> str:
+    """Its id in the catalogue, however it is written."""
+    found = next((one for one, shown in options.shown_instance_types.items() if shown == instance_type), instance_type)
+    if found not in CATALOGUE:
         raise refused(options.unknown_instance_type_status, f"Instance type {instance_type} not found.")
-    if instance_type in options.refused_instance_types:
+    if found in options.refused_instance_types:
         raise refused(400, f"Your organization does not have access to {instance_type}.")
+    return found
 
 
 def _kept(values: JsonObject, options: Options) -> JsonObject:
@@ -137,17 +159,17 @@ def merged_promotion(base: JsonObject, sent: JsonObject, options: Options) -> Js
     result = {**base, **_kept(sent, options)}
     if config is not None:
         cleanup = config.pop("promotion_cleanup_strategy", None)
-        result["rolling_deploy_config"] = {**(base["rolling_deploy_config"] or DEFAULT_ROLLING_CONFIG), **_kept(config, options)}
+        result["rolling_deploy_config"] = {**(base["rolling_deploy_config"] or default_rolling_config(options)), **_kept(config, options)}
         if cleanup is not None and "promotion_cleanup_strategy" not in sent:
             result.update(_kept({"promotion_cleanup_strategy": cleanup}, options))
-    _rolling_rule(result)
+    _rolling_rule(result, options)
     return result
 
 
-def _rolling_rule(promotion: JsonObject) -> None:
+def _rolling_rule(promotion: JsonObject, options: Options) -> None:
     if not promotion["rolling_deploy"]:
         return
-    config = promotion["rolling_deploy_config"] or DEFAULT_ROLLING_CONFIG
+    config = promotion["rolling_deploy_config"] or default_rolling_config(options)
     if bool(config["max_surge_percent"]) == bool(config["max_unavailable_percent"]):
         raise invalid("Exactly one of max_surge_percent and max_unavailable_percent must be non-zero for rolling deploys.")
 

@@ -82,10 +82,12 @@ class Object:
     solid: frozenset[str] = frozenset()  # optional, but null is refused
     defaults: Mapping[str, Any] = field(default_factory=dict)  # for absent fields only, never for null
     closed: bool = False  # unknown fields are refused even when lenient
+    loose: bool = False  # unknown fields are dropped, here and below
 
     def read(self, value: Any, at: str, lenient: bool) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise invalid(f"{at}: expected an object.")
+        lenient = lenient or self.loose
         unknown = value.keys() - self.fields.keys()
         if unknown and (self.closed or not lenient):
             raise invalid(f"{at}: unknown fields {', '.join(sorted(unknown))}.")

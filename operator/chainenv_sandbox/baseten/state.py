@@ -7,7 +7,9 @@ import string
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from chainenv_sandbox.baseten.audit import Actor, AuditLog
 from chainenv_sandbox.baseten.catalogue import DEFAULT_INSTANCE_TYPE
 from chainenv_sandbox.baseten.errors import ApiError, JsonObject, not_found
 from chainenv_sandbox.baseten.lifecycle import become_current, fall_idle, launch, settle
@@ -41,7 +43,9 @@ class World:
     options: Options
     chains: dict[str, Chain] = field(default_factory=dict)
     deployments: dict[str, Deployment] = field(default_factory=dict)
-    audit: dict[str, list[JsonObject]] = field(default_factory=dict)
+    audit: dict[str, AuditLog] = field(default_factory=dict)
+    prices: dict[str, float | str | None] = field(default_factory=dict)  # in place of the catalogue's; None: not listed
+    managers: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of restricted environment groups: who may manage them
     skew: float = 0.0
     _started: list[Deployment] = field(default_factory=list)
     _random: random.Random = field(default_factory=lambda: random.Random(2718))
@@ -100,13 +104,17 @@ class World:
             self._settle_around(one)
         return found
 
+    def record(self, actor: Actor, kind: str, chain: Chain, about: Mapping[str, Any], environment: str | None = None) -> None:
+        data = {"event_type": kind, "chain_id": chain.id, "chain_name": chain.name, **about}
+        self.audit[chain.id].add(self.now(), actor, data, environment)
+
     # Making things.
 
     def add_chain(self, spec: ChainSpec, name: str | None = None) -> Chain:
         if spec.id in self.chains:
             raise ApiError(409, "CONFLICT", f"Chain {spec.id} exists.")
         chain = Chain(spec.id, name or spec.id, self.now(), dict.fromkeys(spec.chainlets, DEFAULT_INSTANCE_TYPE))
-        self.chains[spec.id] = chain
+        self.chains[spec.id], self.audit[spec.id] = chain, AuditLog()
         self.add_environment(chain, PRODUCTION, {}, visible_at=0.0)
         if spec.deployed:
             self.push(chain, environment=PRODUCTION, active=True)

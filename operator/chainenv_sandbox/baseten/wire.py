@@ -48,11 +48,20 @@ def promotion(values: Mapping[str, Any], options: Options) -> JsonObject:
     config = result["rolling_deploy_config"]
     if options.wire_shape != "new":
         cleanup = result["promotion_cleanup_strategy"]
-        config = {**(config or DEFAULT_ROLLING_CONFIG), "promotion_cleanup_strategy": cleanup}
+        config = {**(config or default_rolling_config(options)), "promotion_cleanup_strategy": cleanup}
     if options.wire_shape == "old":
         del result["promotion_cleanup_strategy"]
         config.pop("replica_overhead_percent")
     return {**result, "rolling_deploy_config": config}
+
+
+def instance_type(one: str, options: Options) -> JsonObject:
+    return {**CATALOGUE[one].as_json(), "id": options.shown_instance_types.get(one, one)}
+
+
+def default_rolling_config(options: Options) -> JsonObject:
+    """The surge that is published as default is 10 in the older document, 25 in the newer one."""
+    return {**DEFAULT_ROLLING_CONFIG, "max_surge_percent": 10 if options.wire_shape == "old" else 25}
 
 
 def chainlet_settings(environment: Environment, options: Options) -> list[JsonObject]:
@@ -60,7 +69,7 @@ def chainlet_settings(environment: Environment, options: Options) -> list[JsonOb
         {
             "chainlet_name": name,
             "autoscaling_settings": autoscaling(one.autoscaling, options) if environment.activated else None,
-            "instance_type": CATALOGUE[one.instance_type].as_json(),
+            "instance_type": instance_type(one.instance_type, options),
         }
         for name, one in environment.chainlets.items()
     ]
@@ -77,12 +86,16 @@ def environment(one: Environment, options: Options, now: float) -> JsonObject:
     }
     if options.wire_shape != "old":
         result["candidate_deployment"] = one.candidate and deployment(one.candidate, options, now)
-        result["in_progress_promotion"] = one.candidate and in_progress(one, one.candidate, now)
+        result["in_progress_promotion"] = in_progress(one, now)
     return result
 
 
-def in_progress(one: Environment, candidate: Deployment, now: float) -> JsonObject:
+def in_progress(one: Environment, now: float) -> JsonObject | None:
     """Calls go to the candidate all at once, at the end: for chains there is no ramp that is known of."""
+    if one.forced_progress is not None:
+        return one.forced_progress
+    if (candidate := one.candidate) is None:
+        return None
     status = candidate.status(now)
     failed = status in FAILED
     canceled = status in OFF or status == "BUILD_STOPPED"
@@ -143,16 +156,19 @@ def replicas(one: Chainlet, parent: Deployment, status: str, options: Options, n
 
 def listed_environment(one: Environment, options: Options, now: float) -> JsonObject:
     """The list endpoint is published with the shape of a model's environment; it says little about a chain's."""
+    new = {
+        "candidate_deployment": one.candidate and _listed_deployment(one.candidate, options, now),
+        "in_progress_promotion": in_progress(one, now),
+    }
     return {
         "name": one.name,
         "created_at": moment(one.created_at),
         "model_id": one.chain_id,
         "current_deployment": one.current and _listed_deployment(one.current, options, now),
-        "candidate_deployment": one.candidate and _listed_deployment(one.candidate, options, now),
-        "in_progress_promotion": one.candidate and in_progress(one, one.candidate, now),
+        **({} if options.wire_shape == "old" else new),
         "autoscaling_settings": autoscaling(DEFAULT_AUTOSCALING, options),
         "promotion_settings": promotion(one.promotion, options),
-        "instance_type": CATALOGUE[DEFAULT_INSTANCE_TYPE].as_json(),
+        "instance_type": instance_type(DEFAULT_INSTANCE_TYPE, options),
         "request_backpressure_settings": {"policy": None},
     }
 

@@ -26,7 +26,7 @@ class Proxy:
 
     def __init__(self, url: str, control: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=control, timeout=120.0, trust_env=False)
+        self._http = httpx.Client(base_url=control, timeout=180.0, trust_env=False)
 
     def __enter__(self) -> Proxy:
         return self
@@ -72,7 +72,7 @@ class Proxy:
         self,
         count: int = 1,
         *,
-        timeout: float = 30.0,
+        timeout: float = 120.0,
         since: int = 0,
         method: Method | None = None,
         path: str | None = None,
@@ -104,7 +104,7 @@ class Proxy:
         match = {"method": method, "path": path, "times": times, "skip": skip}
         self._call("POST", "/holds", {"name": name, "point": point, "if_gone": if_gone, **match})
 
-    def wait_held(self, name: str, *, count: int = 1, gone: int = 0, timeout: float = 30.0) -> None:
+    def wait_held(self, name: str, *, count: int = 1, gone: int = 0, timeout: float = 120.0) -> None:
         """Waits until so many calls have been caught, and the clients of so many have gone. Raises ProxyError."""
         self._call("GET", f"/holds/{name}/wait", query={"count": count, "gone": gone, "timeout": timeout})
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -103,6 +104,19 @@ class Case:
         look = {"method": "GET", "endpoint": ENVIRONMENT, "path": self._path}
         self.stage.simulator.wait_journal(count, since=mark, timeout=PATIENCE_SECONDS, **look)  # type: ignore[arg-type]
         return mark
+
+    @contextmanager
+    def read_once_after(self, change: Callable[[], object]) -> Iterator[None]:
+        """What one read after the change makes of it stays to be seen: the next read waits until the end of the block."""
+        one, more = f"{self.name}: the read", f"{self.name}: the reads after it"
+        reads: dict[str, Any] = {"method": "GET", "path": f"{self._path}environments/[^/]*$"}
+        self.stage.simulator.hold(one, **reads)
+        self.stage.simulator.wait_held(one)
+        change()
+        self.stage.simulator.hold(more, times=None, **reads)
+        self.stage.simulator.release(one)
+        yield
+        self.stage.simulator.release(more)
 
     # -- what a person does ----------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class Cluster:
         self.plane = plane
         headers = {"Authorization": f"Bearer {plane.token_for()}"}
         verify = ssl.create_default_context(cafile=str(plane.ca_file))
-        self._http = httpx.Client(base_url=plane.url, headers=headers, verify=verify, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=plane.url, headers=headers, verify=verify, timeout=120, trust_env=False)
 
     @classmethod
     @contextmanager
@@ -71,9 +71,7 @@ class Cluster:
         return self.plane.kubectl(*arguments, *where, input=input, check=check)
 
     def get(self, path: str) -> Json:
-        answer = self._http.get(path)
-        answer.raise_for_status()
-        decoded: Json = answer.json()
+        decoded: Json = self._sent("GET", path).json()
         return decoded
 
     def new_namespace(self) -> str:
@@ -82,17 +80,16 @@ class Cluster:
         self._sent("POST", "/api/v1/namespaces", json=body)
         return name
 
-    def _sent(self, method: str, path: str, **more: Any) -> None:
+    def _sent(self, method: str, path: str, **more: Any) -> httpx.Response:
         """A young API server answers 429 while its storage starts."""
 
-        def done() -> bool:
+        def answer() -> httpx.Response | None:
             answer = self._http.request(method, path, **more)
-            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-                return False
-            answer.raise_for_status()
-            return True
+            return None if answer.status_code == httpx.codes.TOO_MANY_REQUESTS else answer
 
-        wait_until(f"{method} {path} is done", done)
+        answered = wait_until(f"{method} {path} is answered", answer)
+        assert answered is not None
+        return answered.raise_for_status()
 
     def resource(self, namespace: str, name: str) -> Json:
         return self.get(f"{RESOURCES}/namespaces/{namespace}/chainenvironments/{name}")
@@ -104,7 +101,7 @@ class Cluster:
     def patch(self, namespace: str, name: str, changes: Json) -> None:
         """A merge patch of a resource."""
         merge = {"Content-Type": "application/merge-patch+json"}
-        self._http.patch(f"{RESOURCES}/namespaces/{namespace}/chainenvironments/{name}", json=changes, headers=merge).raise_for_status()
+        self._sent("PATCH", f"{RESOURCES}/namespaces/{namespace}/chainenvironments/{name}", json=changes, headers=merge)
 
     def clear(self, namespace: str) -> None:
         """Lets every resource of the namespace go, whatever finalizers it has."""

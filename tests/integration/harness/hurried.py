@@ -1,6 +1,6 @@
 """Constants cut short that production has no setting for: a person would not sit through them.
 
-``{"chainenv.app:READY_SECONDS": 2}``; everything else is the operator as it is.
+``{"chainenv.app.health:READY_SECONDS": 2}``; everything else is the operator as it is.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ FAST: Mapping[str, str] = {
 }
 """Waits that a person would not sit through are cut short; nothing else differs from production."""
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = 90.0
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -33,7 +33,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**neutral_environment(), "PYTHONPATH": str(Path(chainenv.__file__).parents[1]), **settings}
 
 
-SHORT = {"chainenv.core.report:GRACE_SECONDS": 1.0}
+SHORT = {"chainenv.core.status.report:GRACE_SECONDS": 1.0}
 """Cut short in every test: a minute until a failure that passes by itself changes a condition."""
 
 

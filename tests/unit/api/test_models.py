@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from chainenv.api import models, requests
-from chainenv.core.world import PromotionProgress
+from chainenv.core.environment import PromotionProgress
 from chainenv.engine.observe import environment_of
 
 OLD_SHAPE = b"""{

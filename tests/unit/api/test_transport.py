@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import logging
 import shutil
 import socket
@@ -146,6 +147,26 @@ async def test_a_write_is_never_sent_twice(server: Any, baseten: Baseten, reused
         await baseten.update_environment("c", "staging", requests.UpdateChainEnvironmentRequestV1())
     assert not isinstance(caught.value, NotSent)
     assert [request.method for request in server.seen] == ["POST", "PATCH"]
+
+
+async def test_not_even_a_write_that_http_calls_idempotent(server: Any, baseten: Baseten) -> None:
+    server.answers(json=CHAIN)
+    await baseten.get_chain("c")
+    server.handler = drop
+    with pytest.raises(Unavailable) as caught:
+        await baseten.delete_deployment("c", "d")
+    assert not isinstance(caught.value, NotSent)
+    assert [request.method for request in server.seen] == ["GET", "DELETE"]
+    assert server.seen[1].protocol is server.seen[0].protocol, "over a connection that was kept"
+
+
+async def test_a_read_over_a_kept_connection_is_sent_twice_at_most(server: Any, baseten: Baseten) -> None:
+    server.answers(json=CHAIN)
+    await baseten.get_chain("c")
+    server.handler = drop
+    with pytest.raises(Unavailable, match="lost before the answer"):
+        await baseten.get_chain("c")
+    assert len(server.seen) == 3
 
 
 @pytest.mark.parametrize(
@@ -331,13 +352,26 @@ async def test_connections_are_kept_and_never_more_than_allowed(
         for _ in range(20):
             await baseten.get_chain("c")
         assert len(peers) == 1
-        with monkeypatch.context() as later:
-            later.setattr(wire, "KEEPALIVE_SECONDS", 0)
-            await baseten.get_chain("c")
-        await asyncio.sleep(0.05)
-        assert sum(request.transport is not None for request in {id(r.protocol): r for r in server.seen}.values()) == 1
     with pytest.raises(RuntimeError, match="closed"):
         await baseten.get_chain("c")
+
+
+async def test_a_connection_that_nothing_uses_is_closed(key: ApiKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "KEEPALIVE_SECONDS", 0.01)
+    ended = asyncio.Semaphore(0)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"id":"c", "name":"n"}')
+        writer.close()
+        ended.release()
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with Transport(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", rate_limit=1e6) as transport:
+        await asyncio.gather(*(Baseten(transport, key).get_chain("c") for _ in range(5)))
+        await asyncio.wait_for(ended.acquire(), 60)
+    listener.close()
 
 
 async def test_one_429_pauses_this_key_and_endpoint_for_everyone_and_nothing_else(server: Any, transport: Transport, key: ApiKey) -> None:

@@ -9,22 +9,17 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Action, Call, Finding, Operation, Plan
+from chainenv.core.actions import Action, Plan
+from chainenv.core.changes import AnyChange
+from chainenv.core.desired import Desired, DesiredChainlet
+from chainenv.core.environment import Chainlet, ChainletState, Deployment, Environment
+from chainenv.core.findings import Finding
 from chainenv.core.plan import plan
 from chainenv.core.recover import recover
-from chainenv.core.status import Report
-from chainenv.core.world import (
-    Chainlet,
-    ChainletState,
-    Deployment,
-    Desired,
-    DesiredChainlet,
-    Environment,
-    Settings,
-    World,
-    digest,
-    entry_id,
-)
+from chainenv.core.status import Observed, Paused, Report, Unobserved
+from chainenv.core.values import Settings, digest
+from chainenv.core.world import World, entry_id
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import InstanceType, JournalEntry
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -117,7 +112,7 @@ def reading_since(*journal: JournalEntry) -> dict[str, float]:
 
 def opened(operation: Operation, seconds: float, value: Any = None, **more: Any) -> JournalEntry:
     """An intent without outcome, written so many seconds ago for ``value``."""
-    entry = {"operation": operation.value, "hash": digest(value), "generation": 1, "started_at": ago(seconds), **more}
+    entry = {"operation": operation, "hash": digest(value), "generation": 1, "started_at": ago(seconds), **more}
     return JournalEntry(**{"known_deployments": ("dep-old",), **entry})
 
 
@@ -126,7 +121,7 @@ def answered(operation: Operation, seconds: float, value: Any = None, outcome: s
 
 
 def entries(plan_or_world: Plan | World) -> dict[str, JournalEntry]:
-    return {entry.operation: entry for entry in plan_or_world.journal}
+    return {entry.slot: entry for entry in plan_or_world.journal}
 
 
 # -- what comes out ------------------------------------------------------------------------------------------------
@@ -137,8 +132,8 @@ def decide(given: World) -> Plan:
     return plan(recover(given))
 
 
-def calls(planned: Plan) -> list[Call]:
-    return [action.call for action in planned.actions]
+def calls(planned: Plan) -> list[AnyChange]:
+    return [action.change for action in planned.actions]
 
 
 def only(planned: Plan) -> Action:
@@ -154,5 +149,15 @@ def plainly(changes: Mapping[str, Settings]) -> dict[str, dict[str, Any]]:
     return {name: dict(settings) for name, settings in changes.items()}
 
 
-def report(seen: Environment | None = None, *findings: Finding, **more: Any) -> Report:
-    return Report(**{"generation": 1, "now": NOW, "observed": True, "environment": seen, "findings": findings, **more})
+def report(seen: Environment | None = None, *findings: Finding, managed: bool = False, **more: Any) -> Report:
+    """Of a run that read Baseten."""
+    return Report(**{"generation": 1, "now": NOW, "observation": Observed(seen, managed), "findings": findings, **more})
+
+
+def unread(*findings: Finding, stale: bool = False, **more: Any) -> Report:
+    """Of a run that did not."""
+    return Report(**{"generation": 1, "now": NOW, "observation": Unobserved(stale), "findings": findings, **more})
+
+
+def paused(*findings: Finding) -> Report:
+    return Report(generation=1, now=NOW, observation=Paused(), findings=findings)

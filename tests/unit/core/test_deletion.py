@@ -1,4 +1,4 @@
-"""What to do about a resource that is being deleted (DESIGN section 2, the last two rows)."""
+"""What to do about a resource that is being deleted (docs/behaviour.md)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Deactivate, Operation, Plan, Severity
-from chainenv.core.deletion import keeps_finalizer, plan_deletion
+from chainenv.core.actions import Plan
+from chainenv.core.changes import Deactivate
+from chainenv.core.deletion import plan_deletion
+from chainenv.core.desired import keeps_finalizer
+from chainenv.core.environment import Deployment
+from chainenv.core.findings import Severity
 from chainenv.core.recover import recover
-from chainenv.core.world import Deployment, digest
+from chainenv.core.values import digest
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
 from .helpers import Case, answered, calls, deployment, desired, environment, opened, reasons, running, state, table, world
@@ -62,7 +67,7 @@ def test_release(case: Case) -> None:
 def test_current_and_candidate_are_deactivated() -> None:
     planned = deleted(seen=on(deployment("a"), deployment("b", "BUILDING")))
     assert calls(planned) == [Deactivate("a"), Deactivate("b")]
-    assert [a.entry.operation for a in planned.actions] == ["Deactivate/a", "Deactivate/b"]
+    assert [a.entry.slot for a in planned.actions] == ["Deactivate/a", "Deactivate/b"]
 
 
 def test_only_what_is_on_is_deactivated() -> None:
@@ -132,7 +137,7 @@ def test_a_message_is_whole_and_names_the_deployment() -> None:
 
 
 def test_a_deactivation_answered_404_is_done() -> None:
-    """DESIGN: "wait for INACTIVE or 404, release"."""
+    """docs/behaviour.md: deactivated and waited for."""
     assert deleted(tried(5, "NotFound", message="404")).release
 
 
@@ -143,7 +148,7 @@ def test_a_failed_deployment_does_not_hold_the_resource_for_ever(entry: JournalE
 
 
 def test_what_a_rollout_under_way_starts_is_not_left_running() -> None:
-    """Its deployment may show only in a moment (DESIGN section 4); released now, it would run on with nobody to stop it."""
+    """Its deployment may show only in a moment; released now, it would run on with nobody to stop it."""
     off = on(deployment(status="INACTIVE"))
     for entry in (
         opened(Operation.INSTANCE_TYPES, 5),

@@ -1,4 +1,4 @@
-"""The environment as a whole: create, adopt, vanish, Observe (DESIGN section 2)."""
+"""The environment as a whole: create, adopt, vanish, Observe (docs/behaviour.md)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import CreateEnvironment, Operation, Plan, Promote, Severity
+from chainenv.core.actions import Plan
+from chainenv.core.changes import CreateEnvironment, Promote
+from chainenv.core.findings import Severity
 from chainenv.core.plan import plan
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
 from .helpers import (
@@ -38,7 +41,7 @@ FULL = desired(want("A", LARGE, min_replica=1), want("B"), promotion={"rolling_d
 
 
 def created(planned: Plan) -> CreateEnvironment:
-    call = only(planned).call
+    call = only(planned).change
     assert isinstance(call, CreateEnvironment)
     return call
 
@@ -59,7 +62,7 @@ def test_create_sends_only_what_the_spec_has() -> None:
 
 
 def test_create_sends_the_surge_with_the_rest_of_its_block() -> None:
-    """API.md: left out, the surge is 10 by its published default; with unavailable above 0 the server would refuse both."""
+    """Left out, the surge is 10 by its published default; with unavailable above 0 the server would refuse both."""
     wanted = desired(promotion={"rolling_deploy": True, "rolling_deploy_config.max_unavailable_percent": 20})
     assert created(decide(world(wanted, None, known=False))).promotion.get("rolling_deploy_config.max_surge_percent") == 0
 
@@ -96,7 +99,7 @@ def test_a_promotion_into_another_environment_of_the_name_does_not_count_for_thi
     """Another createdAt: somebody made it anew, and nothing has been promoted there yet."""
     wanted = desired(deployment_id="dep-asked")
     assert decide(world(wanted, environment(), OLD_PROMOTION)).actions == ()
-    assert only(decide(world(wanted, environment(), OLD_PROMOTION, replaced=True))).call == Promote("dep-asked", None)
+    assert only(decide(world(wanted, environment(), OLD_PROMOTION, replaced=True))).change == Promote("dep-asked", None)
 
 
 def test_production_cannot_be_created() -> None:
@@ -171,7 +174,7 @@ CREATED = answered(CREATE, 5)
 def test_there_at_first_sight(case: Case) -> None:
     policy, known, entry = case.given
     wanted = desired(promotion={"rolling_deploy": True}, adoption=policy)
-    planned = decide(world(wanted, environment(), *([entry] if entry else []), known=known))
+    planned = decide(world(wanted, environment(promotion={"rolling_deploy": False}), *([entry] if entry else []), known=known))
     assert (bool(planned.actions), planned.adopted) == case.expected, case.why
     assert reasons(planned.findings) == ([] if planned.actions else ["EnvironmentExists"])
 
@@ -207,12 +210,13 @@ TARGET = {"target": "dep-asked"}
 
 CANDIDATE = deployment("dep-new", "BUILDING")
 SEEN = state("A", SMALL, min_replica=1)
+OFF = {"rolling_deploy": False}
 
 
 def left(operation: Operation, **more: Any) -> JournalEntry:
     """What a time under Reconcile has left in the journal for the same values."""
     reconciled = replace(ASKED, management="Reconcile")
-    sent = [decide(world(wanted, environment(SEEN))) for wanted in (reconciled, replace(reconciled, chainlets=()))]
+    sent = [decide(world(wanted, environment(SEEN, promotion=OFF))) for wanted in (reconciled, replace(reconciled, chainlets=()))]
     hashes = {a.entry.operation: a.entry.hash for planned in sent for a in planned.actions}
     return answered(operation, 5, **more).model_copy(update={"hash": hashes[operation]})
 
@@ -228,7 +232,7 @@ def left(operation: Operation, **more: Any) -> JournalEntry:
 )
 def test_observe_tells_every_difference_once_and_sends_nothing(case: Case) -> None:
     journal = [left(operation, **more) for operation, more in case.given]
-    planned = decide(world(ASKED, environment(SEEN, candidate=case.expected), *journal))
+    planned = decide(world(ASKED, environment(SEEN, candidate=case.expected, promotion=OFF), *journal))
     assert planned.actions == ()
     assert sorted(d.path for d in planned.drift) == PATHS, case.why
     assert reasons(planned.findings) == ["Drifted"], "Synced must not be True"

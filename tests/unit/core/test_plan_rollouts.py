@@ -1,4 +1,4 @@
-"""What starts a deployment: instance types and promotions, one at a time and never twice (DESIGN sections 2 and 4)."""
+"""What starts a deployment: instance types and promotions, one at a time and never twice (docs/behaviour.md, "Nothing twice")."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Operation, Plan, Promote, Severity, UpdateInstanceTypes
-from chainenv.core.world import digest
+from chainenv.core.actions import Plan
+from chainenv.core.changes import Promote, UpdateInstanceTypes
+from chainenv.core.findings import Severity
+from chainenv.core.values import digest
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
 from .helpers import (
@@ -67,9 +70,9 @@ def test_one_call_for_all_chainlets_that_differ() -> None:
     wanted = desired(want("A", LARGE), want("B", LARGE), want("C", SMALL), want("D"), want("Gone", LARGE))
     seen = environment(state("A", SMALL), state("B", SMALL), state("C", SMALL), state("D", SMALL))
     action = only(decide(world(wanted, seen)))
-    assert isinstance(action.call, UpdateInstanceTypes)
-    assert dict(action.call.changes) == {"A": LARGE, "B": LARGE}
-    assert {d.path: (d.desired, d.actual) for d in action.call.differences} == {
+    assert isinstance(action.change, UpdateInstanceTypes)
+    assert dict(action.change.changes) == {"A": LARGE, "B": LARGE}
+    assert {d.path: (d.desired, d.actual) for d in action.change.differences} == {
         "chainletSettings[A].instanceTypeID": (LARGE, SMALL),
         "chainletSettings[B].instanceTypeID": (LARGE, SMALL),
     }
@@ -157,7 +160,7 @@ def test_a_failed_update_is_history_once_the_spec_is_back_at_what_baseten_holds(
 @pytest.mark.parametrize("scale_down", [None, True, False])
 def test_a_deployment_is_promoted_with_its_intent_written_first(scale_down: bool | None) -> None:
     action = only(decide(world(desired(deployment_id="dep-asked", scale_down_previous=scale_down), OLD)))
-    assert action.call == Promote("dep-asked", scale_down)
+    assert action.change == Promote("dep-asked", scale_down)
     assert action.intent_first
     assert (action.entry.target, action.entry.known_deployments) == ("dep-asked", ("dep-old",))
 
@@ -210,7 +213,7 @@ def test_only_a_person_repeats_a_failed_promotion() -> None:
     ],
 )
 def test_what_somebody_has_promoted_already_is_not_promoted_again(entry: JournalEntry) -> None:
-    """DESIGN: "`deploymentID` not yet promoted". A push that promotes, then its id in Git: with redeployOnPromotion another copy."""
+    """A push that promotes, then its id in Git: with redeployOnPromotion another copy."""
     seen = environment(state("A", SMALL), current=deployment("dep-asked", created=5))
     planned = asked(entry, seen=seen)
     assert (planned.actions, planned.findings) == ((), ())
@@ -225,7 +228,7 @@ def test_a_deployment_that_somebody_promotes_but_that_fails_is_not_told_as_promo
 
 
 def test_a_promotion_that_failed_is_not_told_as_rolling_out_while_its_candidate_stays() -> None:
-    """API.md: BUILD_FAILED is terminal; "rolling out" would never end."""
+    """BUILD_FAILED is terminal; "rolling out" would never end."""
     entry = attempt(deployment_id="dep-new")
     planned = asked(entry, seen=environment(candidate=deployment("dep-new", "BUILD_FAILED", created=999)))
     assert "RollingOut" not in reasons(planned.findings)
@@ -266,7 +269,7 @@ def test_without_deployment_id(case: Case) -> None:
 
 @pytest.mark.parametrize("wanted", [desired(want("A", LARGE)), desired(deployment_id="dep-asked")], ids=["types", "promotion"])
 def test_a_rollout_whose_answer_is_lost_each_time_is_sent_three_times_an_hour_at_most(wanted: Any) -> None:
-    """DESIGN section 2: "same correction sent 3 times, still differs: stop". Each of them may cost GPUs."""
+    """docs/decisions/0002: not repeated automatically. Each of them may cost GPUs."""
     journal: tuple[JournalEntry, ...] = ()
     sent = 0
     for seconds in range(3500, 0, -70):

@@ -1,13 +1,17 @@
-"""Settings that can be corrected again and again: promotion settings and autoscaling (DESIGN section 2)."""
+"""Settings that can be corrected again and again: promotion settings and autoscaling (docs/behaviour.md)."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Operation, UpdateAutoscaling, UpdatePromotionSettings
-from chainenv.core.world import ChainletState, Settings
+from chainenv.core.changes import UpdateAutoscaling, UpdatePromotionSettings
+from chainenv.core.environment import ChainletState
+from chainenv.core.values import Settings
+from chainenv.crd.enums import Operation
+from chainenv.crd.types import JournalEntry
 
 from .helpers import Case, ago, calls, decide, deployment, desired, entries, environment, only, plainly, reasons, state, table, want, world
 
@@ -21,7 +25,7 @@ def sent(wanted: Settings, actual: Settings, *, cleanup_inside: bool = False) ->
     planned = decide(world(desired(promotion=wanted), environment(promotion=actual, cleanup_inside=cleanup_inside)))
     if not planned.actions:
         return {}
-    call = only(planned).call
+    call = only(planned).change
     assert isinstance(call, UpdatePromotionSettings)
     return dict(call.changes)
 
@@ -37,7 +41,7 @@ def sent(wanted: Settings, actual: Settings, *, cleanup_inside: bool = False) ->
     ),
     Case(
         "false for unset",
-        "a value that Baseten does not show differs",
+        "what Baseten does not show cannot be compared: the changed spec's value is sent once",
         ({"redeploy_on_promotion": False}, {}),
         {"redeploy_on_promotion": False},
     ),
@@ -80,19 +84,67 @@ def test_the_cleanup_strategy_where_it_is_inside_the_block_takes_the_pair_with_i
 def test_where_the_cleanup_strategy_is_sent(case: Case) -> None:
     inside, actual, spec_inside = case.given
     wanted = desired(promotion={CLEANUP: "SCALE_TO_ZERO"}, cleanup_inside=spec_inside)
-    call = only(decide(world(wanted, environment(promotion=actual, cleanup_inside=inside)))).call
+    call = only(decide(world(wanted, environment(promotion=actual, cleanup_inside=inside)))).change
     assert isinstance(call, UpdatePromotionSettings)
     assert call.cleanup_inside is case.expected, case.why
 
 
 def test_a_setting_that_is_sent_is_told_with_old_and_new() -> None:
     wanted = desired(promotion={"rolling_deploy": True, SURGE: 20})
-    call = only(decide(world(wanted, environment(promotion={"rolling_deploy": False})))).call
+    call = only(decide(world(wanted, environment(promotion={"rolling_deploy": False})))).change
     assert isinstance(call, UpdatePromotionSettings)
     assert {d.path: (d.desired, d.actual) for d in call.differences} == {
         "promotionSettings.rollingDeploy": ("true", "false"),
         "promotionSettings.rollingDeployConfig.maxSurgePercent": ("20", "unset"),
     }
+
+
+UNSEEN = desired(promotion={"ramp_up_duration_seconds": 300, "rolling_deploy": True})
+ONE_SHOWN = environment(promotion={"rolling_deploy": True})
+ALL_SHOWN = environment(promotion={"ramp_up_duration_seconds": 300, "rolling_deploy": True})
+
+
+def sent_unseen(outcome: str = "Accepted", attempts: int = 1) -> JournalEntry:
+    """The last try to set both, an hour ago."""
+    entry = only(decide(world(UNSEEN, ONE_SHOWN))).entry
+    return entry.model_copy(update={"outcome": outcome, "attempts": attempts, "finished_at": ago(3600), "message": "no"})
+
+
+@table(
+    Case("the spec has changed", "sent", ({}, ()), [{"ramp_up_duration_seconds": 300}]),
+    Case("adopted", "a null may last: the spec is acted on once", ({"known": False}, ()), [{"ramp_up_duration_seconds": 300}]),
+    Case("acted on", "nothing says that it differs", ({"spec_changed": False}, ()), []),
+    Case("sent, another part of the spec has changed", "once for a value", ({}, ("Accepted",)), []),
+    Case("refused, and the spec has changed", "tried again", ({}, ("Refused",)), [{"ramp_up_duration_seconds": 300}]),
+    Case("refused", "not by itself", ({"spec_changed": False}, ("Refused",)), []),
+)
+def test_a_promotion_setting_that_baseten_does_not_show_is_unconfirmed_and_sent_once(case: Case) -> None:
+    more, outcomes = case.given
+    generation = {"generation": 2} if more.get("spec_changed", True) else {}
+    planned = decide(world(dataclasses.replace(UNSEEN, **generation), ONE_SHOWN, *map(sent_unseen, outcomes), **more))
+    assert [dict(call.changes) for call in calls(planned) if isinstance(call, UpdatePromotionSettings)] == case.expected, case.why
+    assert reasons(planned.findings) == ["Unconfirmed"]
+    assert "rampUpDurationSeconds" in planned.findings[0].message
+    assert planned.drift == ()
+
+
+def test_what_is_shown_beside_it_is_corrected_alone() -> None:
+    planned = decide(world(UNSEEN, environment(promotion={"rolling_deploy": False}), spec_changed=False))
+    call = only(planned).change
+    assert isinstance(call, UpdatePromotionSettings)
+    assert dict(call.changes) == {"rolling_deploy": True}
+    assert reasons(planned.findings) == ["Unconfirmed"]
+
+
+def test_an_unseen_setting_is_not_forgotten_and_is_done_with_when_it_shows() -> None:
+    assert Operation.PROMOTION_SETTINGS in entries(decide(world(UNSEEN, ONE_SHOWN, sent_unseen(), spec_changed=False)))
+    shown = decide(world(UNSEEN, ALL_SHOWN, sent_unseen(), spec_changed=False))
+    assert (shown.actions, shown.findings, shown.journal) == ((), (), ())
+
+
+def test_an_unseen_setting_is_no_drift_while_observed() -> None:
+    planned = decide(world(dataclasses.replace(UNSEEN, management="Observe"), ONE_SHOWN))
+    assert (reasons(planned.findings), planned.drift, planned.actions) == (["Unconfirmed"], (), ())
 
 
 def scaled(*seen: ChainletState) -> dict[str, dict[str, Any]]:

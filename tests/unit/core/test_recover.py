@@ -1,4 +1,4 @@
-"""The journal brought up to date with what is seen (DESIGN section 4: no deployment twice)."""
+"""The journal brought up to date with what is seen (docs/behaviour.md, "Nothing twice")."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Operation
-from chainenv.core.attempts import unsettled
-from chainenv.core.recover import lookups, recover, types_match
-from chainenv.core.world import Deployment, Environment
+from chainenv.core.changes.instance_types import types_match
+from chainenv.core.environment import Deployment, Environment
+from chainenv.core.journal import unsettled
+from chainenv.core.recover import lookups, recover
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
 from .helpers import LARGE, NOW, SMALL, Case, ago, answered, deployment, desired, entries, environment, opened, state, table, want, world
@@ -76,7 +77,7 @@ def test_an_intent_older_than_the_settling_time_that_shows_nothing_did_not_happe
 
 
 def test_a_deployment_older_than_the_intent_that_was_not_asked_for_is_no_proof_of_a_promotion() -> None:
-    """DESIGN section 4: "a deployment younger than the intent". Somebody promoted another one; ours was never sent."""
+    """Somebody promoted another one; ours was never sent."""
     rolled_back = environment(candidate=deployment("dep-of-last-week", created=7 * 86400))
     assert told(after(opened(PROMOTE, 5, target="dep-asked"), rolled_back)) == OPEN
 

@@ -1,4 +1,4 @@
-"""The conditions people and kstatus read (DESIGN section 3)."""
+"""The conditions people and kstatus read (docs/operations.md, "Conditions")."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import CreateEnvironment, Deactivate, Finding, Promote, Severity, UpdateAutoscaling, UpdateInstanceTypes
+from chainenv.core.changes import CreateEnvironment, Deactivate, Promote, UpdateAutoscaling, UpdateInstanceTypes
+from chainenv.core.findings import Finding, Severity
 from chainenv.core.reasons import Reason
-from chainenv.core.status import Report, project
+from chainenv.core.status import Report, Unobserved, project
 from chainenv.crd.types import ChainEnvironmentStatus, Condition, Drift
 
-from .helpers import LARGE, NOW, Case, deployment, environment, report, running, table
+from .helpers import LARGE, NOW, Case, deployment, environment, paused, report, running, table, unread
 
 FRESH = ChainEnvironmentStatus(observed_generation=-1)
 DRIFT = (Drift(path="chainletSettings[A].instanceTypeID", desired=LARGE, actual="2x8"),)
@@ -81,7 +82,7 @@ def test_ready_by_the_current_deployment(case: Case) -> None:
     Case("no deployment", "push or promote one", report(environment(bare=True)), ("False", "NoDeployment")),
     Case("first deployment", "on its way", report(environment(bare=True, candidate=deployment("n", "BUILDING"))), ("False", "Deploying")),
     Case("a candidate fails", "what served goes on serving", report(environment(candidate=deployment("n", "FAILED"))), ("True", "Active")),
-    Case("never looked", "no claim", report(observed=False, findings=(UNAVAILABLE,)), ("Unknown", "NotObserved")),
+    Case("never looked", "no claim", unread(UNAVAILABLE), ("Unknown", "NotObserved")),
     Case(
         "a stranger's",
         "not ours to tell of",
@@ -91,7 +92,7 @@ def test_ready_by_the_current_deployment(case: Case) -> None:
     Case(
         "a duplicate",
         "not ours to tell of",
-        report(observed=False, findings=(finding("STALLED", Reason.DUPLICATE_TARGET),)),
+        unread(finding("STALLED", Reason.DUPLICATE_TARGET)),
         ("False", "DuplicateTarget"),
     ),
     Case("settings refused", "it serves all the same", report(environment(), STALLED), ("True", "Active")),
@@ -110,9 +111,9 @@ def test_ready_names_the_deployment_and_the_chainlets_that_differ() -> None:
 
 def test_a_run_that_could_not_look_leaves_ready_until_it_is_stale() -> None:
     before = project(FRESH, report(environment()))
-    blind = report(observed=False, findings=(UNAVAILABLE,), complete=False)
+    blind = unread(UNAVAILABLE, acted_on=False)
     assert conditions(blind, before)["Ready"] == conditions(report(environment()))["Ready"]
-    stale = conditions(replace(blind, stale=True), before)["Ready"]
+    stale = conditions(replace(blind, observation=Unobserved(stale=True)), before)["Ready"]
     assert (stale.status, stale.reason) == ("Unknown", "ObservationStale")
 
 
@@ -126,23 +127,30 @@ def test_a_run_that_could_not_look_leaves_ready_until_it_is_stale() -> None:
     Case(
         "sent",
         "only a read that follows a write proves it",
-        report(environment(), calls=(UpdateAutoscaling({}, DRIFT),)),
+        report(environment(), changes=(UpdateAutoscaling({}, DRIFT),)),
         ("False", "Correcting"),
     ),
-    Case("created", "not read yet", report(environment(), calls=(CreateEnvironment({}, ()),)), ("False", "Creating")),
-    Case("types sent", "a deployment was started", report(environment(), calls=(UpdateInstanceTypes({}, DRIFT),)), ("False", "RollingOut")),
-    Case("promoted", "a deployment was started", report(environment(), calls=(Promote("d", None),)), ("False", "RollingOut")),
-    Case("deactivated", "not read yet", report(environment(), calls=(Deactivate("d"),)), ("False", "Deleting")),
+    Case(
+        "created",
+        "not read yet",
+        report(environment(), changes=(CreateEnvironment("environment staging of chain abcd1234", {}, ()),)),
+        ("False", "Creating"),
+    ),
+    Case(
+        "types sent", "a deployment was started", report(environment(), changes=(UpdateInstanceTypes({}, DRIFT),)), ("False", "RollingOut")
+    ),
+    Case("promoted", "a deployment was started", report(environment(), changes=(Promote("d", None),)), ("False", "RollingOut")),
+    Case("deactivated", "not read yet", report(environment(), changes=(Deactivate("d"),)), ("False", "Deleting")),
     Case("waiting", "not yet", report(environment(), WAITING), ("False", "Correcting")),
     Case("the worst is told", "what needs a look comes first", report(environment(), WAITING, BLOCKED, STALLED), ("False", "Refused")),
-    Case("paused", "no call, no claim", report(observed=False, paused=True), ("Unknown", "Paused")),
+    Case("paused", "no call, no claim", paused(), ("Unknown", "Paused")),
 )
 def test_synced(case: Case) -> None:
     assert said(case.given, "Synced") == case.expected, case.why
 
 
 def test_synced_tells_every_finding_once_and_what_was_sent() -> None:
-    twice = report(environment(), BLOCKED, BLOCKED, finding("WAITING", Reason.CORRECTING, "later"), calls=(Promote("dep9", None),))
+    twice = report(environment(), BLOCKED, BLOCKED, finding("WAITING", Reason.CORRECTING, "later"), changes=(Promote("dep9", None),))
     message = conditions(twice)["Synced"].message
     assert message.count("because") == 1
     assert "later" in message
@@ -150,14 +158,12 @@ def test_synced_tells_every_finding_once_and_what_was_sent() -> None:
 
 
 def test_synced_names_chainlets_and_fields_that_were_sent() -> None:
-    message = conditions(report(environment(), calls=(UpdateInstanceTypes({"A": LARGE}, DRIFT),)))["Synced"].message
+    message = conditions(report(environment(), changes=(UpdateInstanceTypes({"A": LARGE}, DRIFT),)))["Synced"].message
     assert "A instanceTypeID 2x8 -> A10Gx8x32" in message
 
 
 def test_what_stands_in_the_way_of_a_deletion_is_told_even_when_paused() -> None:
-    message = conditions(report(observed=False, findings=(finding("WAITING", Reason.PAUSED, "set deletionPolicy"),), paused=True))[
-        "Synced"
-    ].message
+    message = conditions(paused(finding("WAITING", Reason.PAUSED, "set deletionPolicy")))["Synced"].message
     assert message == "set deletionPolicy"
 
 
@@ -172,10 +178,10 @@ ROWS: list[tuple[str, Report, str, str]] = [
     ("building", at("BUILDING"), "Reconciling", "InProgress"),
     ("unknown", at("TELEPORTING"), "Reconciling", "InProgress"),
     ("waiting", report(environment(), WAITING), "Reconciling", "InProgress"),
-    ("sent", report(environment(), calls=(Promote("d", None),)), "Reconciling", "InProgress"),
+    ("sent", report(environment(), changes=(Promote("d", None),)), "Reconciling", "InProgress"),
     ("candidate", report(environment(candidate=deployment("n", "BUILDING"))), "Reconciling", "InProgress"),
     ("candidate ramping up", report(environment(candidate=deployment("n", "ACTIVE"))), "Reconciling", "InProgress"),
-    ("transient", report(environment(), UNAVAILABLE, complete=False, failing_for=1), "Reconciling", "InProgress"),
+    ("transient", report(environment(), UNAVAILABLE, acted_on=False, failing_for=1), "Reconciling", "InProgress"),
     ("refused", report(environment(), STALLED), "Stalled", "Failed"),
     ("refused and waiting", report(environment(), STALLED, WAITING), "Stalled", "Failed"),
     ("failed", at("BUILD_FAILED"), "Stalled", "Failed"),
@@ -185,9 +191,9 @@ ROWS: list[tuple[str, Report, str, str]] = [
         "Reconciling",
         "InProgress",
     ),
-    ("no key", report(observed=False, findings=(finding("STALLED", Reason.NO_API_KEY),)), "Stalled", "Failed"),
-    ("never looked", report(observed=False, findings=(UNAVAILABLE,), complete=False), "Reconciling", "InProgress"),
-    ("paused", report(observed=False, paused=True), "", "InProgress"),
+    ("no key", unread(finding("STALLED", Reason.NO_API_KEY)), "Stalled", "Failed"),
+    ("never looked", unread(UNAVAILABLE, acted_on=False), "Reconciling", "InProgress"),
+    ("paused", paused(), "", "InProgress"),
 ]
 
 
@@ -211,7 +217,7 @@ def test_every_condition_is_whole(given: Report) -> None:
 
 def test_a_new_generation_that_could_not_be_acted_on_is_in_progress() -> None:
     before = project(FRESH, report(environment()))
-    after = project(before, report(environment(), UNAVAILABLE, generation=2, complete=False))
+    after = project(before, report(environment(), UNAVAILABLE, generation=2, acted_on=False))
     assert (after.observed_generation, kstatus(after, generation=2)) == (1, "InProgress")
 
 

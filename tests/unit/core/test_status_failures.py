@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chainenv.core.actions import Finding, Severity, UpdateAutoscaling
+from chainenv.core.changes import UpdateAutoscaling
+from chainenv.core.environment import Environment, PromotionProgress
+from chainenv.core.findings import Finding, Severity
 from chainenv.core.reasons import Reason
-from chainenv.core.report import TRANSIENT, Report
-from chainenv.core.status import changes, project
-from chainenv.core.world import Environment, PromotionProgress
+from chainenv.core.status import TRANSIENT, Report, changes, project
 from chainenv.crd.types import ChainEnvironmentStatus, Condition, Drift
 
-from .helpers import Case, deployment, environment, report, running, table
+from .helpers import Case, deployment, environment, paused, report, running, table, unread
 
 FRESH = ChainEnvironmentStatus(observed_generation=-1)
 SERVES = environment()
@@ -25,8 +25,7 @@ def blocked(reason: Reason, message: str = "because") -> Finding:
 
 def failing(seconds: float, reason: Reason = Reason.UNAVAILABLE, **more: object) -> Report:
     """A run that could not read, so many seconds after the first failure in a row."""
-    given = {"observed": False, "complete": False, "findings": (blocked(reason),), "failing_for": seconds, **more}
-    return report(**given)
+    return unread(blocked(reason), acted_on=False, failing_for=seconds, **more)
 
 
 def after(*reports: Report, before: ChainEnvironmentStatus = FRESH) -> ChainEnvironmentStatus:
@@ -73,16 +72,16 @@ def test_a_generation_that_was_not_read_is_not_confirmed() -> None:
 
 
 def test_a_call_that_failed_after_a_read_leaves_synced_for_a_minute() -> None:
-    unanswered = report(SERVES, blocked(Reason.UNAVAILABLE), complete=False)
+    unanswered = report(SERVES, blocked(Reason.UNAVAILABLE), acted_on=False)
     assert told(after(unanswered, before=SETTLED)) == {"Ready": "Active", "Synced": "InSync"}
     assert told(after(replace(unanswered, failing_for=5), before=SETTLED))["Reconciling"] == "Unavailable"
     assert told(after(replace(unanswered, failing_for=70), before=SETTLED))["Synced"] == "Unavailable"
 
 
 def test_what_the_read_found_is_not_hidden_by_a_failure() -> None:
-    both = report(SERVES, blocked(Reason.NOT_CONVERGING), blocked(Reason.UNAVAILABLE), complete=False)
+    both = report(SERVES, blocked(Reason.NOT_CONVERGING), blocked(Reason.UNAVAILABLE), acted_on=False)
     assert told(after(both, before=SETTLED))["Synced"] == "NotConverging"
-    sent = report(SERVES, blocked(Reason.UNAVAILABLE), complete=False, calls=(UpdateAutoscaling({}, ()),))
+    sent = report(SERVES, blocked(Reason.UNAVAILABLE), acted_on=False, changes=(UpdateAutoscaling({}, ()),))
     assert told(after(sent, before=SETTLED))["Synced"] == "Correcting"
 
 
@@ -93,8 +92,8 @@ def test_failures_hide_no_rollout() -> None:
 
 
 def test_a_pause_hides_no_rollout() -> None:
-    assert told(after(report(ROLLING), report(observed=False, paused=True)))["Reconciling"] == "Deploying"
-    assert "Reconciling" not in told(after(report(SERVES), report(observed=False, paused=True)))
+    assert told(after(report(ROLLING), paused()))["Reconciling"] == "Deploying"
+    assert "Reconciling" not in told(after(report(SERVES), paused()))
 
 
 @table(

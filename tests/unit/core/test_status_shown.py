@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import CreateEnvironment, Deactivate, Finding, Operation, Promote, Severity, UpdatePromotionSettings
+from chainenv.core.changes import CreateEnvironment, Deactivate, Promote, UpdatePromotionSettings
+from chainenv.core.environment import ChainletState, Environment, PromotionProgress
+from chainenv.core.findings import Finding, Severity
 from chainenv.core.reasons import Reason
-from chainenv.core.status import changes, project, to_json, told
-from chainenv.core.world import ChainletState, Environment, PromotionProgress
+from chainenv.core.status import Paused, changes, project, to_json
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import ChainEnvironmentStatus, Drift, InstanceType
 
-from .helpers import CHAIN, NAME, NOW, Case, ago, answered, deployment, environment, report, running, state, table
+from .helpers import CHAIN, NAME, NOW, Case, ago, answered, deployment, environment, report, running, state, table, unread
 
 FRESH = ChainEnvironmentStatus(observed_generation=-1)
 TYPE = InstanceType(id="A10Gx8x32", name="A10G", memory_limit_mib=32768, millicpu_limit=8000, gpu_count=1, gpu_type="A10G")
@@ -79,7 +81,7 @@ def test_zero_and_false_are_shown() -> None:
 
 
 @table(
-    Case("paused", "no look", {"seen": None, "observed": False, "paused": True}, "Paused"),
+    Case("paused", "no look", {"observation": Paused()}, "Paused"),
     Case("absent", "in a word", {"seen": None}, "EnvironmentNotFound"),
     Case("no deployment", "in a word", {"seen": environment(bare=True)}, "NoDeployment"),
     Case("unknown", "keep it, show it", {"seen": environment(current=deployment(status="ODD_ONE"))}, "ODD_ONE"),
@@ -96,7 +98,7 @@ def test_state(case: Case) -> None:
 
 def test_what_was_not_looked_at_stays() -> None:
     before = project(FRESH, report(FULL))
-    after = project(before, report(observed=False, complete=False, findings=(Finding(Severity.BLOCKED, Reason.UNAVAILABLE, "m"),)))
+    after = project(before, unread(Finding(Severity.BLOCKED, Reason.UNAVAILABLE, "m"), acted_on=False))
     for name in ("environment", "current_deployment", "candidate_deployment", "chainlet_settings", "promotion_settings", "state"):
         assert getattr(after, name) == getattr(before, name), name
 
@@ -112,7 +114,7 @@ def test_an_environment_that_is_not_ours_does_not_become_known() -> None:
 
 
 def test_the_order_in_which_baseten_lists_chainlets_is_nothing_a_person_could_see() -> None:
-    """DESIGN section 2: "an unchanged poll writes nothing"; no order is promised (API.md)."""
+    """docs/behaviour.md: a settled environment costs no write; Baseten promises no order."""
     assert FULL.current is not None
     turned = replace(
         FULL,
@@ -124,7 +126,7 @@ def test_the_order_in_which_baseten_lists_chainlets_is_nothing_a_person_could_se
 
 @table(
     Case("acted on", "echoed", {"reconcile_request": "t1"}, "t1"),
-    Case("not acted on", "the person still waits for it", {"reconcile_request": "t1", "complete": False}, "t0"),
+    Case("not acted on", "the person still waits for it", {"reconcile_request": "t1", "acted_on": False}, "t0"),
     Case("none", "the last one stays", {}, "t0"),
 )
 def test_last_handled_reconcile_at(case: Case) -> None:
@@ -219,13 +221,13 @@ def test_a_trouble_that_stays_is_told_once() -> None:
 
 
 @table(
-    Case("create", "what was done", CreateEnvironment({}, ()), "create the environment"),
+    Case("create", "what was done", CreateEnvironment("environment staging of chain abcd1234", {}, ()), "create the environment"),
     Case("promote", "what was done", Promote("d1", True), "promote deployment d1"),
     Case("deactivate", "what was done", Deactivate("d1"), "deactivate deployment d1"),
     Case("settings", "old and new", UpdatePromotionSettings({}, (Drift(path="p", desired="1", actual="2"),)), "p 2 -> 1"),
 )
-def test_told(case: Case) -> None:
-    assert told(case.given) == case.expected, case.why
+def test_changes_in_words(case: Case) -> None:
+    assert case.given.describe() == case.expected, case.why
 
 
 def test_the_journal_keeps_its_times() -> None:
@@ -258,7 +260,7 @@ def test_drift_is_capped_and_the_rest_is_counted() -> None:
     status = project(FRESH, report(FULL, finding, drift=many))
     assert (len(status.drift), status.drift_omitted) == (100, 30)
     assert len(status.drift[0].desired) <= 256
-    blind = report(FULL, finding, observed=False, drift=status.drift)
+    blind = unread(finding, drift=status.drift)
     assert project(status, blind).drift_omitted == 30, "what was not observed stays as it was"
     assert project(status, report(FULL)).drift_omitted is None
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chainenv.core.actions import Plan
+from chainenv.core.desired import Desired, DesiredChainlet
+from chainenv.core.environment import ChainletState, Deployment, Environment
 from chainenv.core.plan import plan
 from chainenv.core.recover import recover
-from chainenv.core.world import ChainletState, Deployment, Desired, DesiredChainlet, Environment, World
+from chainenv.core.world import World
 from chainenv.crd.types import InstanceType, JournalEntry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

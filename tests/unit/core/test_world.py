@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Operation
-from chainenv.core.world import Resource, Timing, desired_of, digest, flat, in_progress
+from chainenv.core.desired import desired_of
+from chainenv.core.environment import in_progress
+from chainenv.core.resource import Resource
+from chainenv.core.values import digest, flat
+from chainenv.core.world import Timing
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import ChainEnvironmentSpec, ChainEnvironmentStatus
 
 from .helpers import CHAIN, NOW, Case, ago, deployment, desired, environment, opened, state, table, world

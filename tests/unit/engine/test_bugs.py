@@ -15,10 +15,12 @@ from typing import Any, NoReturn
 import pytest
 
 from chainenv.api import ApiKey, Baseten
+from chainenv.core.findings import EventRecord
+from chainenv.core.polling import Intervals
 from chainenv.core.reasons import Reason
-from chainenv.core.schedule import Intervals
-from chainenv.core.status import Told, to_json
-from chainenv.core.world import Resource, Timing
+from chainenv.core.resource import Resource
+from chainenv.core.status import to_json
+from chainenv.core.world import Timing
 from chainenv.crd.types import ChainEnvironmentSpec, ChainEnvironmentStatus
 from chainenv.engine.ports import ClusterUnavailableError, Key, KeyUnavailableError, Ports
 from chainenv.engine.reconcile import Reconciler
@@ -57,6 +59,12 @@ class Memory:
     def owner_of(self, _: Resource) -> Resource | None:
         return None
 
+    def contested(self, _: Resource) -> bool:
+        return False
+
+    def claimed(self, _: Resource) -> NoReturn:
+        raise NotImplementedError
+
     async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
         if self.away:
             raise ClusterUnavailableError("away")
@@ -80,7 +88,7 @@ class Memory:
 
     def forget(self, uid: str) -> None: ...
 
-    def emit(self, resource: Resource, told: Told) -> None: ...
+    def emit(self, resource: Resource, told: EventRecord) -> None: ...
 
     def said(self, key: Key, kind: str) -> tuple[str, str] | None:
         """Reason and message of a condition."""
@@ -105,7 +113,7 @@ def reconciler(memory: Memory, *, backoff: float = 300) -> Reconciler:
         baseten=no_baseten,
         now=lambda: datetime.now(UTC),
         monotonic=time.monotonic,
-        luck=lambda: 0.5,
+        jitter=lambda: 0.5,
         fence=lambda: None,
     )
     return Reconciler(ports, Intervals(backoff_max=backoff), Timing())

@@ -20,7 +20,7 @@ from kubernetes.aio import client
 
 from chainenv.api import ApiKey
 from chainenv.core.reasons import Reason
-from chainenv.core.world import Resource
+from chainenv.core.resource import Resource
 from chainenv.crd.types import ChainEnvironmentSpec, ChainEnvironmentStatus, SecretKeyRef
 from chainenv.engine.ports import Key, KeyUnavailableError
 from chainenv.kube.cluster import Cluster, path

@@ -18,7 +18,7 @@ from kubernetes.aio import client
 
 from chainenv.api import ApiKey
 from chainenv.core.reasons import Reason
-from chainenv.core.world import Resource
+from chainenv.core.resource import Resource
 from chainenv.crd.types import FINALIZER, ChainEnvironmentSpec, ChainEnvironmentStatus, SecretKeyRef
 from chainenv.engine.ports import KeyUnavailableError
 from chainenv.kube import secrets

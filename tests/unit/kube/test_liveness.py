@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 from kubernetes.aio import client
 
-from chainenv import app
+from chainenv.app.health import LIVE_SECONDS, Health
+from chainenv.app.wiring import Parts, transport_for
 from chainenv.engine.ports import Key
 from chainenv.kube.cluster import Cluster
 from chainenv.kube.queue import Queue
@@ -120,19 +120,22 @@ async def test_a_run_that_was_cancelled_by_somebody_is_made_again() -> None:
 
 
 @pytest.mark.asyncio
-async def test_livez_fails_once_the_queue_has_stopped_turning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "LIVE_SECONDS", 1.5)
-    operator = app.Operator(load(), await _nowhere(), app.transport_for(load()))
+async def test_livez_fails_once_the_queue_has_stopped_turning() -> None:
+    parts = Parts(load(), await _nowhere(), transport_for(load()))
+    parts.acting = True
+    health = Health(parts)
     try:
-        async with running(operator._lead()) as queue:
-            begun = time.monotonic()
-            await until(lambda: time.monotonic() - begun > 2)
-            assert operator.live() is None, "it turns"
-            queue.cancel()
-            await until(operator.live)
-            assert "the queue has not ticked" in str(operator.live())
+        async with running(parts.queue.run()):
+            parts.queue.last_tick -= LIVE_SECONDS + 1
+            assert "the queue has not ticked" in str(health.live())
+            await until(lambda: health.live() is None)  # it turns, so it ticks again
+        parts.queue.last_tick -= LIVE_SECONDS + 1
+        assert "the queue has not ticked" in str(health.live())
+        parts.acting = False
+        assert health.live() is None, "a stand-by has no queue that turns"
     finally:
-        await operator._close([])
+        await parts.transport.aclose()
+        await parts.cluster.close()
 
 
 async def _never(_: Key) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from chainenv.core.actions import UpdateAutoscaling, UpdatePromotionSettings
+from chainenv.core.changes import UpdateAutoscaling, UpdatePromotionSettings
 from chainenv.core.status import Report, project
 from chainenv.crd.types import ChainEnvironmentStatus, Drift
 from chainenv.engine.ports import Key
@@ -57,11 +57,11 @@ def test_what_is_corrected_is_found_and_corrected() -> None:
     measures, before = Measures(chainlets=False), found("autoscaling")
     corrected = value("chainenv_drift_corrected_total", kind="autoscaling")
     seen = environment(state("HelloWorld"))
-    run(measures, ONE, report(seen, calls=(UpdateAutoscaling({}, (REPLICAS,)),)))
+    run(measures, ONE, report(seen, changes=(UpdateAutoscaling({}, (REPLICAS,)),)))
     run(measures, ONE, report(seen, drift=(REPLICAS,)))  # sent, and not shown yet
     assert found("autoscaling") - before == 1
     assert value("chainenv_drift_corrected_total", kind="autoscaling") - corrected == 1
-    run(measures, OTHER, report(seen, calls=(UpdatePromotionSettings({}, (RAMP,)), UpdateAutoscaling({}, (REPLICAS,)))))
+    run(measures, OTHER, report(seen, changes=(UpdatePromotionSettings({}, (RAMP,)), UpdateAutoscaling({}, (REPLICAS,)))))
     assert found("autoscaling") - before == 2
 
 

@@ -148,6 +148,31 @@ def test_instance_types_start_one_deployment(api: Api, simulator: Simulator) -> 
     assert [one.effect["started_deployment"] for one in simulator.journal(endpoint=None, effect="changed_instance_types")] == [new]
 
 
+@pytest.mark.parametrize(("redeployment", "started"), [("hidden", 1), ("none", 0)])
+def test_a_redeployment_that_the_answer_does_not_show(api: Api, simulator: Simulator, redeployment: str, started: int) -> None:
+    old = _active(api, simulator)["id"]
+    simulator.set_options(redeployment=redeployment)
+    answer = _types(api, ("HelloWorld", "1x4"))
+    assert (answer["requires_redeployment"], answer["chain_deployment"]) == (True, None)
+    assert answer["chainlet_environment_settings"][0]["instance_type"]["id"] == "1x4"
+    assert len(simulator.started_deployments()) == 1 + started
+    assert (api.staging()["candidate_deployment"] is not None) is bool(started)
+    simulator.advance(4 * PHASE)
+    assert (api.staging()["current_deployment"]["id"] == old) is not bool(started)
+
+
+def test_an_inactive_deployment_that_cannot_be_promoted(api: Api, simulator: Simulator) -> None:
+    _active(api, simulator)
+    spare = simulator.add_deployment("abcd1234", active=True)["id"]
+    simulator.deactivate(spare, by="system")
+    simulator.advance(PHASE)
+    simulator.set_options(promotes_inactive=False)
+    assert "INACTIVE" in api.refused("POST", f"{STAGING}/promote", {"deployment_id": spare})
+    simulator.activate(spare)
+    simulator.advance(2 * PHASE)
+    assert _promote(api, spare)["id"] == spare
+
+
 @pytest.mark.parametrize(("strategy", "end"), [("KEEP", "ACTIVE"), ("SCALE_TO_ZERO", "SCALED_TO_ZERO"), ("DEACTIVATE", "INACTIVE")])
 def test_cleanup_of_the_previous(api: Api, simulator: Simulator, strategy: str, end: str) -> None:
     old = _active(api, simulator, promotion_settings={"promotion_cleanup_strategy": strategy})["id"]
@@ -297,6 +322,15 @@ def test_how_far_a_promotion_is(api: Api, simulator: Simulator, status: str, sho
     assert (candidate in (progress["error_message"] or "")) is told
     simulator.set_options(wire_shape="old")
     assert "in_progress_promotion" not in api.staging()
+
+
+def test_a_promotion_shows_what_a_test_sets(api: Api, simulator: Simulator) -> None:
+    api.create()
+    simulator.set_promotion("abcd1234", "staging", "PAUSED", percent=30, error="waits", rolling=True)
+    shown = {"status": "PAUSED", "percent_traffic_to_new_version": 30, "error_message": "waits", "rolling_deploy": True}
+    assert api.staging()["in_progress_promotion"] == shown
+    simulator.set_promotion("abcd1234", "staging", None)
+    assert api.staging()["in_progress_promotion"] is None
 
 
 def test_deactivating_twice_does_nothing_the_second_time(api: Api, simulator: Simulator) -> None:

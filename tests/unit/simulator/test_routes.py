@@ -41,7 +41,28 @@ def test_logs(api: Api, simulator: Simulator) -> None:
     api.refused("GET", f"{path}?limit=5000")
     api.refused("GET", f"{path}?start_epoch_millis=0")
     api.refused("GET", f"{path}?direction=up")
+    api.refused("GET", f"{path}?{'&'.join(['includes=o'] * 9)}")
+    api.refused("GET", f"{path}?replica={'x' * 257}")
     api.refused("GET", f"{path}x", status=404)
+
+
+def test_logs_of_one_replica_request_or_component(api: Api, simulator: Simulator) -> None:
+    deployment = simulator.environment("abcd1234", "production")["current_deployment"]
+    simulator.add_log(deployment["id"], "HelloWorld", "one", replica="aaaaa", request_id="r1", component="server")
+    simulator.add_log(deployment["id"], "HelloWorld", "two", replica="bbbbb", seconds_ago=60)
+    path = f"{CHAIN}/deployments/{deployment['id']}/chainlets/{deployment['chainlets'][0]['id']}/logs"
+
+    def found(**query: str) -> list[str]:
+        response = api.http.get(path, params=query)
+        return [one["message"] for one in response.json()["logs"] if one["message"] in ("one", "two")]
+
+    assert found() == ["one", "two"]
+    assert found(direction="asc") == ["two", "one"]
+    assert found(replica="aaaaa") == found(request_id="r1") == found(component="server") == ["one"]
+    assert found(replica="bbbbb") == ["two"]
+    simulator.set_options(logs_rate_limit=1)
+    assert 429 in [api.http.get(path).status_code for _ in range(20)]
+    assert [api.http.get(CHAIN).status_code for _ in range(3)] == [200] * 3
 
 
 def test_deletes(api: Api, simulator: Simulator) -> None:
@@ -154,12 +175,52 @@ def test_patch_is_partial_but_for_surge(api: Api) -> None:
     settings = api.staging()["promotion_settings"]
     assert settings["rolling_deploy_config"] == {
         "rolling_deploy_strategy": "REPLICA",
-        "max_surge_percent": 10,
+        "max_surge_percent": 25,
         "max_unavailable_percent": 0,
         "stabilization_time_seconds": 7,
         "replica_overhead_percent": 5,
     }
     assert settings["ramp_up_duration_seconds"] == 600
+
+
+@pytest.mark.parametrize(
+    ("options", "surge"), [({"wire_shape": "old"}, 10), ({"wire_shape": "both"}, 25), ({"omitted_max_surge": "kept"}, 30)]
+)
+def test_what_becomes_of_an_omitted_surge(api: Api, simulator: Simulator, options: dict[str, str], surge: int) -> None:
+    api.create(promotion_settings={"rolling_deploy_config": {"max_surge_percent": 30}})
+    simulator.set_options(**options)
+    body = {"promotion_settings": {"rolling_deploy_config": {"stabilization_time_seconds": 7}}}
+    api.ok("UpdateChainEnvironmentResponseV1", "PATCH", STAGING, body)
+    assert api.staging()["promotion_settings"]["rolling_deploy_config"]["max_surge_percent"] == surge
+
+
+def test_only_promotion_settings_drop_what_they_do_not_know(api: Api, simulator: Simulator) -> None:
+    simulator.set_options(unknown_fields="ignore_promotion", wire_shape="old")
+    api.create()
+    body = {"promotion_settings": {"promotion_cleanup_strategy": "KEEP", "rolling_deploy_config": {"replica_overhead_percent": 5}}}
+    api.ok("UpdateChainEnvironmentResponseV1", "PATCH", STAGING, body)
+    config = api.staging()["promotion_settings"]["rolling_deploy_config"]
+    assert config["promotion_cleanup_strategy"] == "SCALE_TO_ZERO"
+    assert "replica_overhead_percent" not in config
+    api.refused("PATCH", STAGING, {"color": "red"})
+    scaling = {"updates": [{"chainlet_name": "HelloWorld", "autoscaling_settings": {"max_scale_down_rate": 5}}]}
+    api.refused("PATCH", f"{STAGING}/chainlet_settings/autoscaling_settings", scaling)
+    api.refused("POST", f"{CHAIN}/environments", {"name": "x", "color": "red"})
+
+
+def test_instance_types_in_another_normal_form(api: Api, simulator: Simulator) -> None:
+    """Both forms are understood, as one type; one of them is shown."""
+    simulator.set_options(shown_instance_types={"4x16": "CPU:4x16"})
+    made = api.create(chainlet_settings=[{"chainlet_name": "HelloWorld", "instance_type_id": "4x16"}])
+    assert made["chainlet_settings"][0]["instance_type"]["id"] == "CPU:4x16"
+    types = f"{STAGING}/chainlet_settings/instance_types/update"
+    for written in ("4x16", "CPU:4x16"):
+        body = {"updates": [{"chainlet_name": "HelloWorld", "instance_type_id": written}]}
+        answer = api.ok("UpdateChainletEnvironmentInstanceTypeResponseV1", "POST", types, body)
+        assert answer["requires_redeployment"] is False
+    for path in ("/v1/instance_types", "/v1/instance_type_prices"):
+        assert "CPU:4x16" in api.http.get(path).text
+        assert '"4x16"' not in api.http.get(path).text
 
 
 def test_rolling_deploy_trap(api: Api) -> None:

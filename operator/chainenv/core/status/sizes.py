@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..crd.types import ChainletStatus, Drift, ObservedChainletSettings, Part
+from ...crd.types import ChainletStatus, Drift, ObservedChainletSettings, Part
 
 Item = TypeVar("Item", bound=Part)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..crd.types import Drift, JournalEntry
-from .actions import Call, CreateEnvironment, Finding, Promote, Severity, UpdateInstanceTypes
-from .reasons import Reason
-from .world import Environment, in_progress
+from ...crd.types import Drift, JournalEntry
+from ..changes import AnyChange, CreateEnvironment
+from ..environment import Environment
+from ..findings import Finding, Severity
+from ..reasons import Reason
 
 TRANSIENT = frozenset({Reason.UNAVAILABLE, Reason.RATE_LIMITED, Reason.INTERNAL_ERROR, Reason.CONFLICT})
 ROLLOUT_REASONS = frozenset({Reason.ROLLING_OUT, Reason.PROMOTION_RUNNING, Reason.SETTLING_INTENT, Reason.DEPLOYING, Reason.CREATING})
@@ -17,30 +18,61 @@ GRACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What one run of the reconcile function came to.
+class Observed:
+    """Baseten was read in this run. ``environment`` None: there is none. ``managed``: it is this resource's own."""
 
-    ``observed``: Baseten was read in this run; then ``environment`` None means that there is none.
-    ``complete``: the spec's generation was acted on (a decision counts, a failed call does not).
-    ``stale``: the last successful read is too old to stand for the present.
+    environment: Environment | None = None
+    managed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unobserved:
+    """Baseten was not read. ``stale``: the last successful read is too old to stand for the present."""
+
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Unobserved):
+    """It was not read because the resource asks for that."""
+
+
+Observation = Observed | Unobserved
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """``acted_on``: the spec's generation was (a decision counts, a failed call does not).
     ``failing_for``: seconds from the first failure in a row to this one; 0 for the first, and without one.
     """
 
     generation: int
     now: datetime
-    observed: bool = False
-    environment: Environment | None = None
+    observation: Observation
     findings: tuple[Finding, ...] = ()
     drift: tuple[Drift, ...] = ()
     journal: tuple[JournalEntry, ...] = ()
-    calls: tuple[Call, ...] = ()
-    complete: bool = True
-    stale: bool = False
-    paused: bool = False
-    managed: bool = False
+    changes: tuple[AnyChange, ...] = ()
+    acted_on: bool = True
     deleting: bool = False
     reconcile_request: str | None = None
     failing_for: float = 0.0
+
+    @property
+    def observed(self) -> bool:
+        return isinstance(self.observation, Observed)
+
+    @property
+    def paused(self) -> bool:
+        return isinstance(self.observation, Paused)
+
+    @property
+    def stale(self) -> bool:
+        return isinstance(self.observation, Unobserved) and self.observation.stale
+
+    @property
+    def environment(self) -> Environment | None:
+        return self.observation.environment if isinstance(self.observation, Observed) else None
 
     def worst(self) -> Finding | None:
         return max(self.findings, key=lambda f: f.severity, default=None)
@@ -52,15 +84,16 @@ class Report:
 
     @property
     def lasting(self) -> tuple[Finding, ...]:
-        """What conditions are made of: one failed call changes none of them, failures that last a minute do."""
-        return tuple(f for f in self.findings if f.reason not in TRANSIENT or self.failing_for >= GRACE_SECONDS)
+        """What conditions are made of, the worst first: one failed call changes none of them, failures that last a minute do."""
+        lasting = (f for f in self.findings if f.reason not in TRANSIENT or self.failing_for >= GRACE_SECONDS)
+        return tuple(sorted(lasting, key=lambda f: -f.severity))
 
     @property
     def rolling(self) -> bool:
         """Whether a rollout is under way, or was begun by this run: what is missing or failed may be mended by it."""
         promoting = self.environment is not None and self.environment.promoting
         waiting = any(f.severity == Severity.WAITING and f.reason in ROLLOUT_REASONS for f in self.findings)
-        return promoting or waiting or any(isinstance(c, CreateEnvironment | Promote | UpdateInstanceTypes) for c in self.calls)
+        return promoting or waiting or any(c.starts_deployment or isinstance(c, CreateEnvironment) for c in self.changes)
 
     @property
     def moving(self) -> bool:
@@ -71,7 +104,4 @@ class Report:
     def progressing(self) -> bool:
         """The same without failures."""
         waiting = any(f.severity == Severity.WAITING and f.reason not in TRANSIENT for f in self.findings)
-        environment = self.environment
-        current = environment.current if environment else None
-        promoting = environment is not None and environment.promoting
-        return bool(self.calls) or waiting or promoting or (current is not None and in_progress(current.status))
+        return bool(self.changes) or waiting or (self.environment is not None and self.environment.deploying)

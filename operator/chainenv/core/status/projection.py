@@ -1,13 +1,11 @@
-"""From what was observed and done to what people read: the resource's status and the events that describe its changes."""
+"""The status to show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from ..crd.types import (
+from ...crd.types import (
     ChainEnvironmentStatus,
     ChainletStatus,
     DeploymentStatus,
@@ -17,55 +15,48 @@ from ..crd.types import (
     ObservedPromotionSettings,
     PromotionStatus,
 )
-from .actions import Finding
+from ..environment import Chainlet, ChainletState, Deployment
+from ..reasons import Reason
+from ..values import Settings
 from .conditions import UNOWNED, conditions, summary
-from .reasons import Event, Reason
-from .report import TRANSIENT, Report
+from .report import Observed, Report
 from .sizes import CANDIDATE_BYTES, CURRENT_BYTES, MOST_VALUE, bounded_chainlets, bounded_drift, bounded_settings
-from .words import told
-from .world import DEGRADED, FAILED, Chainlet, ChainletState, Deployment, Environment, Settings
-
-__all__ = ["TRANSIENT", "Report", "Told", "changes", "project", "to_json", "told"]
 
 Named = TypeVar("Named", Chainlet, ChainletState)
 
 
 def project(previous: ChainEnvironmentStatus, report: Report) -> ChainEnvironmentStatus:
-    """The status to show. What was not observed in this run stays as it was."""
-    base = previous.model_copy(update=_seen(report)) if report.observed else previous
+    """What was not observed in this run stays as it was."""
+    observed = _observed(report.observation) if isinstance(report.observation, Observed) and not _is_unowned(report) else {}
+    base = previous.model_copy(update=observed)
     have = conditions(previous, report)
     first = summary(have)
-    return base.model_copy(
-        update={
-            "observed_generation": report.generation if report.complete else previous.observed_generation,
-            "conditions": have,
-            "state": _state(base, report),
-            "reason": first.reason if first else None,
-            "message": first.message if first else None,
-            **_drift(previous, report),
-            "operations": report.journal,
-            "last_handled_reconcile_at": (report.reconcile_request or previous.last_handled_reconcile_at)
-            if report.complete
-            else previous.last_handled_reconcile_at,
-        }
-    )
+    update: dict[str, Any] = {
+        "conditions": have,
+        "state": _state(base, report),
+        "reason": first.reason if first else None,
+        "message": first.message if first else None,
+        "operations": report.journal,
+    }
+    if report.acted_on:
+        handled = report.reconcile_request or previous.last_handled_reconcile_at
+        update |= {"observed_generation": report.generation, "last_handled_reconcile_at": handled}
+    if (report.observed or report.acted_on) and report.drift != previous.drift:
+        update["drift"], update["drift_omitted"] = bounded_drift(report.drift)
+    return base.model_copy(update=update)
 
 
-def _drift(previous: ChainEnvironmentStatus, report: Report) -> dict[str, Any]:
-    if not (report.observed or report.complete) or report.drift == previous.drift:
-        return {}
-    drift, omitted = bounded_drift(report.drift)
-    return {"drift": drift, "drift_omitted": omitted}
+def _is_unowned(report: Report) -> bool:
+    """Whether what Baseten shows is no business of this resource."""
+    worst = report.worst()
+    return worst is not None and worst.reason in UNOWNED
 
 
 # -- what is shown of Baseten --------------------------------------------------------------------------------------
 
 
-def _seen(report: Report) -> dict[str, Any]:
-    worst = report.worst()
-    if worst is not None and worst.reason in UNOWNED:
-        return {}
-    environment = report.environment
+def _observed(observation: Observed) -> dict[str, Any]:
+    environment = observation.environment
     if environment is None:
         return {"current_deployment": None, "candidate_deployment": None, "active_replicas": None, "promotion": None}
     settings, omitted = bounded_settings(
@@ -74,12 +65,13 @@ def _seen(report: Report) -> dict[str, Any]:
             for c in _by_name(environment.chainlets)
         )
     )
+    progress = environment.promotion_progress
     return {
         "environment": EnvironmentStatus(
             name=environment.name,
             chain_id=environment.chain_id,
             created_at=environment.created_at,
-            managed=report.managed,
+            managed=observation.managed,
         ),
         "current_deployment": _deployment(environment.current, CURRENT_BYTES),
         "candidate_deployment": _deployment(environment.candidate, CANDIDATE_BYTES),
@@ -87,17 +79,13 @@ def _seen(report: Report) -> dict[str, Any]:
         "chainlet_settings": settings,
         "chainlet_settings_omitted": omitted,
         "promotion_settings": _promotion(environment.promotion),
-        "promotion": _progress(environment),
+        "promotion": progress
+        and PromotionStatus(
+            state=progress.status,
+            traffic_percent=progress.traffic_percent,
+            message=progress.message[:MOST_VALUE] if progress.message else None,
+        ),
     }
-
-
-def _progress(environment: Environment) -> PromotionStatus | None:
-    told = environment.promotion_progress
-    if told is None:
-        return None
-    return PromotionStatus(
-        state=told.status, traffic_percent=told.traffic_percent, message=told.message[:MOST_VALUE] if told.message else None
-    )
 
 
 def _deployment(deployment: Deployment | None, budget: int) -> DeploymentStatus | None:
@@ -172,50 +160,3 @@ def _tidy(value: Any, precision: str) -> Any:
     if isinstance(value, dict):
         return {k: tidied for k, v in value.items() if (tidied := _tidy(v, precision)) not in (None, [], {})}
     return [_tidy(v, precision) for v in value] if isinstance(value, list | tuple) else value
-
-
-# -- events --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One Kubernetes Event to be written."""
-
-    reason: Event | Reason
-    message: str
-    warning: bool = False
-
-
-def changes(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus, findings: tuple[Finding, ...] = ()) -> Iterable[Told]:
-    """Events for what is different in the new status; nothing for what stayed."""
-    for name in ("current_deployment", "candidate_deployment"):
-        before, after = getattr(previous, name), getattr(new, name)
-        if after is not None and (before is None or (before.id, before.status) != (after.id, after.status)):
-            was = f"changed from {before.status} to" if before is not None and before.id == after.id else "is"
-            which = "current" if name == "current_deployment" else "candidate"
-            yield Told(Event.DEPLOYMENT_STATUS, f"{which} deployment {after.id} {was} {after.status}", after.status in FAILED | DEGRADED)
-    yield from _troubles(previous, new, {str(f.reason): f.message for f in findings})
-
-
-def _troubles(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus, said: Mapping[str, str]) -> Iterable[Told]:
-    """A Warning with the condition's own reason: once when it begins, not again when it becomes final."""
-    before = {c.type: c.reason for c in previous.conditions}
-    after = {c.type: c for c in new.conditions}
-    stalled, synced = after.get("Stalled"), after.get("Synced")
-    described = before.get("Synced") if before.get("Synced") in _WORTH_AN_EVENT else None
-    if stalled is not None:
-        if stalled.reason not in (before.get("Stalled"), described):
-            yield Told(Reason(stalled.reason), said.get(stalled.reason, stalled.message), warning=True)
-    elif synced is not None and synced.status == "False" and synced.reason in _WORTH_AN_EVENT and before.get("Synced") != synced.reason:
-        yield Told(Reason(synced.reason), said.get(synced.reason, synced.message), warning=True)
-
-
-_WORTH_AN_EVENT = TRANSIENT | {
-    Reason.CHAINLET_NOT_FOUND,
-    Reason.DEPLOYMENT_NOT_FOUND,
-    Reason.NOT_CONVERGING,
-    Reason.ROLLOUT_FAILED,
-    Reason.WOULD_CREATE,
-    Reason.DRIFTED,
-    Reason.ENVIRONMENT_MISSING,
-}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainenv.core.words import camel, listed, names, shown
+from chainenv.core.text import camel, listed, names, shown
 from chainenv.crd.types import Drift
 
 from .helpers import Case, table

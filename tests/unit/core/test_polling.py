@@ -1,4 +1,4 @@
-"""When the next look is due (DESIGN section 8: CHAINENV_POLL_SECONDS / CHAINENV_PROGRESS_SECONDS; section 3: backoff)."""
+"""When the next look is due (docs/operations.md, "Settings"; docs/behaviour.md, "Rate limits and failures")."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Deactivate, Finding, Severity
+from chainenv.core.changes import Deactivate
+from chainenv.core.findings import Finding, Severity
+from chainenv.core.polling import Intervals, backoff, next_poll
 from chainenv.core.reasons import Reason
-from chainenv.core.schedule import Intervals, backoff, next_look
 
-from .helpers import Case, deployment, environment, report, table
+from .helpers import Case, deployment, environment, paused, report, table
 
 EVERY = Intervals()
 WAITING = Finding(Severity.WAITING, Reason.CORRECTING, "waiting")
 BLOCKED = Finding(Severity.BLOCKED, Reason.NOT_CONVERGING, "blocked")
 STALLED = Finding(Severity.STALLED, Reason.REFUSED, "refused")
 UNAVAILABLE = Finding(Severity.BLOCKED, Reason.UNAVAILABLE, "unavailable")
-LUCK = (0.0, 0.25, 0.5, 0.999)
+JITTERS = (0.0, 0.25, 0.5, 0.999)
 
 
-def look(given: Any, *, missing: bool = False, looks: int = 0, luck: float = 0.5, every: Intervals = EVERY) -> float:
-    return next_look(given, every, missing=missing, looks=looks, luck=luck)
+def poll(given: Any, *, missing: bool = False, unchanged: int = 0, jitter: float = 0.5, every: Intervals = EVERY) -> float:
+    return next_poll(given, every, missing=missing, unchanged=unchanged, jitter=jitter)
 
 
 @table(
@@ -40,21 +41,21 @@ def look(given: Any, *, missing: bool = False, looks: int = 0, luck: float = 0.5
         "ramping up", "a promotion runs while there is a candidate, whatever its status", report(environment(candidate=deployment("n"))), 10
     ),
     Case("refused create", "it may have happened and show only later", report(None, STALLED), 10),
-    Case("after a call", "only a read that follows a write proves it", report(environment(), calls=(Deactivate("d"),)), 1),
-    Case("paused", "no call is made, whatever was seen last", report(None, observed=False, paused=True), 300),
+    Case("after a call", "only a read that follows a write proves it", report(environment(), changes=(Deactivate("d"),)), 1),
+    Case("paused", "no call is made, whatever was seen last", paused(), 300),
 )
 def test_next_look(case: Case) -> None:
-    assert look(case.given) == pytest.approx(case.expected), case.why
+    assert poll(case.given) == pytest.approx(case.expected), case.why
 
 
-@pytest.mark.parametrize("luck", LUCK)
-def test_looks_are_spread_by_a_tenth_either_side(luck: float) -> None:
-    assert 270 <= look(report(environment()), luck=luck) <= 330
-    assert 9 <= look(report(environment(), WAITING), luck=luck) <= 11
+@pytest.mark.parametrize("jitter", JITTERS)
+def test_polls_are_spread_by_a_tenth_either_side(jitter: float) -> None:
+    assert 270 <= poll(report(environment()), jitter=jitter) <= 330
+    assert 9 <= poll(report(environment(), WAITING), jitter=jitter) <= 11
 
 
 def test_progress_looks_back_off_gently_to_a_minute() -> None:
-    waits = [look(report(environment(), WAITING), looks=n) for n in range(40)]
+    waits = [poll(report(environment(), WAITING), unchanged=n) for n in range(40)]
     assert waits[0] == pytest.approx(10)
     assert waits == sorted(waits)
     assert all(b <= 1.25 * a for a, b in itertools.pairwise(waits))
@@ -62,18 +63,18 @@ def test_progress_looks_back_off_gently_to_a_minute() -> None:
 
 
 def test_a_progress_interval_longer_than_a_minute_stays_as_it_is() -> None:
-    assert look(report(environment(), WAITING), looks=9, every=Intervals(progress=120)) == pytest.approx(120)
+    assert poll(report(environment(), WAITING), unchanged=9, every=Intervals(progress=120)) == pytest.approx(120)
 
 
-@pytest.mark.parametrize("luck", LUCK)
-def test_a_missing_environment_is_read_again_no_earlier_than_it_is_believed(luck: float) -> None:
-    assert 30 <= look(report(None, WAITING), missing=True, luck=luck) <= 33
+@pytest.mark.parametrize("jitter", JITTERS)
+def test_a_missing_environment_is_read_again_no_earlier_than_it_is_believed(jitter: float) -> None:
+    assert 30 <= poll(report(None, WAITING), missing=True, jitter=jitter) <= 33
 
 
-@pytest.mark.parametrize("luck", LUCK)
+@pytest.mark.parametrize("jitter", JITTERS)
 @pytest.mark.parametrize("failures", [1, 2, 3, 8, 9, 40, 10_000])
-def test_backoff_stays_between_a_second_and_the_longest(failures: int, luck: float) -> None:
-    assert 1 <= backoff(failures, EVERY, luck) <= 300
+def test_backoff_stays_between_a_second_and_the_longest(failures: int, jitter: float) -> None:
+    assert 1 <= backoff(failures, EVERY, jitter) <= 300
 
 
 def test_backoff_grows_and_its_jitter_is_full() -> None:

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from chainenv.core.actions import Draft, Operation, Severity
-from chainenv.core.attempts import Verdict, begin, refusal, unsettled, verdict
-from chainenv.core.world import Timing, digest
+from chainenv.core.findings import Severity
+from chainenv.core.journal import begin, unsettled
+from chainenv.core.messages import refused
+from chainenv.core.retries import GiveUp, RetryDecision, Send, Wait, retry_decision
+from chainenv.core.values import digest
+from chainenv.core.world import Timing
+from chainenv.crd.enums import Operation
 from chainenv.crd.types import Drift, JournalEntry
 
 from .helpers import NOW, Case, answered, desired, environment, opened, reasons, table, world
@@ -18,11 +22,12 @@ DIFFERENCES = (Drift(path="chainletSettings[A].autoscalingSettings.minReplica", 
 AUTOSCALING, PROMOTE, TYPES = Operation.AUTOSCALING, Operation.PROMOTE, Operation.INSTANCE_TYPES
 
 
-def judged(entry: JournalEntry | None, *, forced: bool = False, generation: int = 1, hashed: str = HASH) -> tuple[Verdict, list[str]]:
-    draft = Draft({})
+def judged(
+    entry: JournalEntry | None, *, forced: bool = False, generation: int = 1, hashed: str = HASH
+) -> tuple[type[RetryDecision], list[str]]:
     there = world(desired(generation=generation), environment(), forced=forced)
-    said = verdict(there, draft, entry, hashed, patience=60, differences=DIFFERENCES)
-    return said, reasons(draft.findings)
+    decision = retry_decision(there, entry, hashed, patience=60, differences=DIFFERENCES)
+    return type(decision), [] if isinstance(decision, Send) or decision.finding is None else reasons([decision.finding])
 
 
 def sent(seconds: float, **more: Any) -> JournalEntry:
@@ -30,43 +35,43 @@ def sent(seconds: float, **more: Any) -> JournalEntry:
 
 
 @table(
-    Case("never sent", "a difference is corrected", None, (Verdict.SEND, [])),
-    Case("other values", "the last try was for another spec", answered(AUTOSCALING, 1, "other"), (Verdict.SEND, [])),
-    Case("open", "the answer was lost: look first", opened(AUTOSCALING, 1, "wanted"), (Verdict.WAIT, ["SettlingIntent"])),
-    Case("young", "accepted, applied later: poll", sent(59), (Verdict.WAIT, ["Correcting"])),
-    Case("second try", "accepted but not applied", sent(60, attempts=1), (Verdict.SEND, [])),
-    Case("third try", "accepted but not applied", sent(60, attempts=2), (Verdict.SEND, [])),
-    Case("a fourth try", "sent 3 times, still differs: stop", sent(60, attempts=3), (Verdict.STOP, ["NotConverging"])),
-    Case("nearly an hour", "hourly", sent(3599, attempts=3), (Verdict.STOP, ["NotConverging"])),
-    Case("an hour", "try again hourly", sent(3600, attempts=3), (Verdict.SEND, [])),
-    Case("refused", "the same request is refused again", sent(1, outcome="Refused"), (Verdict.STOP, ["Refused"])),
-    Case("forbidden", "the key may not write", sent(1, outcome="Forbidden"), (Verdict.STOP, ["Forbidden"])),
-    Case("refused a minute ago", "it may have been busy", sent(60, outcome="Refused"), (Verdict.SEND, [])),
-    Case("refused again", "less and less often", sent(359, outcome="Refused", attempts=2), (Verdict.STOP, ["Refused"])),
-    Case("refused often", "hourly at last", sent(3599, outcome="Refused", attempts=9), (Verdict.STOP, ["Refused"])),
-    Case("refused an hour ago", "hourly at last", sent(3600, outcome="Refused", attempts=9), (Verdict.SEND, [])),
-    Case("failed", "the rule that follows the rollout says it", sent(1, outcome="Failed"), (Verdict.STOP, [])),
+    Case("never sent", "a difference is corrected", None, (Send, [])),
+    Case("other values", "the last try was for another spec", answered(AUTOSCALING, 1, "other"), (Send, [])),
+    Case("open", "the answer was lost: look first", opened(AUTOSCALING, 1, "wanted"), (Wait, ["SettlingIntent"])),
+    Case("young", "accepted, applied later: poll", sent(59), (Wait, ["Correcting"])),
+    Case("second try", "accepted but not applied", sent(60, attempts=1), (Send, [])),
+    Case("third try", "accepted but not applied", sent(60, attempts=2), (Send, [])),
+    Case("a fourth try", "sent 3 times, still differs: stop", sent(60, attempts=3), (GiveUp, ["NotConverging"])),
+    Case("nearly an hour", "hourly", sent(3599, attempts=3), (GiveUp, ["NotConverging"])),
+    Case("an hour", "try again hourly", sent(3600, attempts=3), (Send, [])),
+    Case("refused", "the same request is refused again", sent(1, outcome="Refused"), (GiveUp, ["Refused"])),
+    Case("forbidden", "the key may not write", sent(1, outcome="Forbidden"), (GiveUp, ["Forbidden"])),
+    Case("refused a minute ago", "it may have been busy", sent(60, outcome="Refused"), (Send, [])),
+    Case("refused again", "less and less often", sent(359, outcome="Refused", attempts=2), (GiveUp, ["Refused"])),
+    Case("refused often", "hourly at last", sent(3599, outcome="Refused", attempts=9), (GiveUp, ["Refused"])),
+    Case("refused an hour ago", "hourly at last", sent(3600, outcome="Refused", attempts=9), (Send, [])),
+    Case("failed", "the rule that follows the rollout says it", sent(1, outcome="Failed"), (GiveUp, [])),
 )
-def test_verdict(case: Case) -> None:
+def test_retry_decision(case: Case) -> None:
     assert judged(case.given) == case.expected, case.why
 
 
 @table(
-    Case("three times", "a spec change starts afresh", sent(61, attempts=3, generation=1), Verdict.SEND),
-    Case("refused", "until the spec changes", sent(1, outcome="Refused", generation=1), Verdict.SEND),
-    Case("young", "what was sent is still being applied", sent(5, generation=1), Verdict.WAIT),
-    Case("open", "the answer is not known yet", opened(AUTOSCALING, 5, "wanted", generation=1), Verdict.WAIT),
+    Case("three times", "a spec change starts afresh", sent(61, attempts=3, generation=1), Send),
+    Case("refused", "until the spec changes", sent(1, outcome="Refused", generation=1), Send),
+    Case("young", "what was sent is still being applied", sent(5, generation=1), Wait),
+    Case("open", "the answer is not known yet", opened(AUTOSCALING, 5, "wanted", generation=1), Wait),
 )
 def test_after_a_spec_change_with_the_same_values(case: Case) -> None:
     assert judged(case.given, generation=2)[0] is case.expected, case.why
 
 
 @table(
-    Case("three times", "a person asked", sent(61, attempts=3), Verdict.SEND),
-    Case("refused", "a person asked", sent(1, outcome="Refused"), Verdict.SEND),
-    Case("failed", "a person asked", sent(1, outcome="Failed", deployment_id="d"), Verdict.SEND),
-    Case("with a deployment", "a person asked", sent(61, deployment_id="d", settled=True), Verdict.SEND),
-    Case("open", "not even then: it may have happened", opened(AUTOSCALING, 5, "wanted"), Verdict.WAIT),
+    Case("three times", "a person asked", sent(61, attempts=3), Send),
+    Case("refused", "a person asked", sent(1, outcome="Refused"), Send),
+    Case("failed", "a person asked", sent(1, outcome="Failed", deployment_id="d"), Send),
+    Case("with a deployment", "a person asked", sent(61, deployment_id="d", settled=True), Send),
+    Case("open", "not even then: it may have happened", opened(AUTOSCALING, 5, "wanted"), Wait),
 )
 def test_when_a_person_asks(case: Case) -> None:
     assert judged(case.given, forced=True)[0] is case.expected, case.why
@@ -76,19 +81,19 @@ def rollout(seconds: float, **more: Any) -> JournalEntry:
     return answered(TYPES, seconds, "wanted", settled=True, **more)
 
 
-STOPPED = (Verdict.STOP, ["NotConverging"])
+STOPPED = (GiveUp, ["NotConverging"])
 
 
 @table(
     Case("answered with a start", "each rollout costs GPUs", rollout(9999, started=True), STOPPED),
     Case("another generation", "the same values, so the same rollout", rollout(61, started=True, generation=0), STOPPED),
     Case("by the first edition", "a deployment was answered", rollout(9999, deployment_id="d"), STOPPED),
-    Case("concluded", "it may have been somebody else's", rollout(61, deployment_id="d", unconfirmed=1), (Verdict.SEND, [])),
+    Case("concluded", "it may have been somebody else's", rollout(61, deployment_id="d", unconfirmed=1), (Send, [])),
     Case("concluded twice", "wrong once, not twice", rollout(9999, deployment_id="d", unconfirmed=2), STOPPED),
-    Case("lost", "it may have been lost on its way", rollout(61, outcome="Lost", unconfirmed=1), (Verdict.SEND, [])),
+    Case("lost", "it may have been lost on its way", rollout(61, outcome="Lost", unconfirmed=1), (Send, [])),
     Case("lost twice", "both may have arrived", rollout(99999, outcome="Lost", unconfirmed=2), STOPPED),
-    Case("refused", "busy, or too new", rollout(1, outcome="Refused"), (Verdict.STOP, ["Correcting"])),
-    Case("refused after a lost try", "still running?", rollout(1, outcome="Refused", unconfirmed=1), (Verdict.STOP, ["SettlingIntent"])),
+    Case("refused", "busy, or too new", rollout(1, outcome="Refused"), (GiveUp, ["Correcting"])),
+    Case("refused after a lost try", "still running?", rollout(1, outcome="Refused", unconfirmed=1), (GiveUp, ["SettlingIntent"])),
     Case("refused after two lost", "both may have arrived", rollout(99, outcome="Refused", unconfirmed=2), STOPPED),
 )
 def test_a_rollout_is_not_repeated_like_a_correction(case: Case) -> None:
@@ -96,9 +101,10 @@ def test_a_rollout_is_not_repeated_like_a_correction(case: Case) -> None:
 
 
 def test_not_converging_names_field_desired_actual_and_the_next_try() -> None:
-    draft = Draft({})
-    verdict(world(desired(), environment()), draft, sent(61, attempts=3), HASH, patience=60, differences=DIFFERENCES)
-    (finding,) = draft.findings
+    decision = retry_decision(world(desired(), environment()), sent(61, attempts=3), HASH, patience=60, differences=DIFFERENCES)
+    assert isinstance(decision, GiveUp)
+    finding = decision.finding
+    assert finding is not None
     assert finding.severity is Severity.BLOCKED
     for word in ("3 times", "chainletSettings[A].autoscalingSettings.minReplica", "is 1", "wanted 2", "at 12:59Z"):
         assert word in finding.message
@@ -159,6 +165,6 @@ def test_unsettled(case: Case) -> None:
     ),
 )
 def test_refusal(case: Case) -> None:
-    finding = refusal(case.given, Timing())
+    finding = refused(case.given, Timing())
     assert (finding.reason.value, finding.severity) == case.expected, case.why
     assert str(case.given.message) in finding.message

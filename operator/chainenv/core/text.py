@@ -1,13 +1,13 @@
-"""How paths, values and lists are written in messages."""
+"""How names, paths, values and times are written in messages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from ..crd.types import Drift, kubernetes_name
-from .actions import Call, CreateEnvironment, Deactivate, Promote, UpdateAutoscaling, UpdateInstanceTypes, UpdatePromotionSettings
-from .world import Value
+from ..crd.types import Drift, JournalEntry, kubernetes_name
+from .values import Value
 
 _OF_A_CHAINLET = re.compile(r"chainletSettings\[(.*)\]\.(?:autoscalingSettings\.)?([^.\]]+)$", re.DOTALL)
 
@@ -37,29 +37,19 @@ def listed(differences: tuple[Drift, ...]) -> str:
 
 def changed(differences: tuple[Drift, ...]) -> str:
     """``HelloWorld maxReplica 9 -> 3``: what was and what it is changed to; at most five, the rest counted."""
-    most = [f"{_short(d.path)} {d.actual} -> {d.desired}" for d in differences[:5]]
+    most = []
+    for each in differences[:5]:
+        found = _OF_A_CHAINLET.match(each.path)
+        field = f"{found[1]} {found[2]}" if found else each.path.removeprefix("promotionSettings.")
+        most.append(f"{field} {each.actual} -> {each.desired}")
     more = [f"{len(differences) - 5} more"] if len(differences) > 5 else []
     return "; ".join([*most, *more])
 
 
-def _short(path: str) -> str:
-    """A chainlet's name and field, or the setting's own path."""
-    found = _OF_A_CHAINLET.match(path)
-    return f"{found[1]} {found[2]}" if found else path.removeprefix("promotionSettings.")
+def at(moment: datetime, seconds: float = 0) -> str:
+    """A time in a message: absolute, to the minute, not before the moment."""
+    return f"at {moment + timedelta(seconds=seconds + 59):%H:%MZ}"
 
 
-def sent(calls: tuple[Call, ...]) -> str:
-    return "; ".join(told(call) for call in calls)
-
-
-def told(call: Call) -> str:
-    """One call in words, with chainlets and fields, old and new."""
-    match call:
-        case CreateEnvironment():
-            return "create the environment"
-        case UpdatePromotionSettings() | UpdateAutoscaling() | UpdateInstanceTypes():
-            return changed(call.differences)
-        case Promote():
-            return f"promote deployment {call.deployment_id}"
-        case Deactivate():
-            return f"deactivate deployment {call.deployment_id}"
+def clock(entry: JournalEntry) -> str:
+    return f"{entry.started_at:%H:%M:%S}Z"

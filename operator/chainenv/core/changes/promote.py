@@ -1,0 +1,71 @@
+"""Promoting a deployment into the environment: once for each deploymentID."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...crd.enums import Operation, Outcome
+from ...crd.types import JournalEntry
+from .. import messages
+from ..actions import Change, PlanBuilder
+from ..environment import Environment
+from ..findings import EventRecord
+from ..journal import REFUSALS, begin_rollout, unsettled
+from ..retries import Send, retry_decision
+from ..values import digest
+from ..world import World
+from .rollouts import is_held_back
+
+
+@dataclass(frozen=True, slots=True)
+class Promote(Change):
+    operation: ClassVar[Operation] = Operation.PROMOTE
+    counted_as: ClassVar[str] = ""
+    starts_deployment: ClassVar[bool] = True
+    deployment_id: str
+    scale_down_previous: bool | None
+
+    def describe(self) -> str:
+        return f"promote deployment {self.deployment_id}"
+
+    def event(self) -> EventRecord:
+        return messages.promotion_started(self.deployment_id)
+
+
+def forget_promotion(world: World, environment: Environment, builder: PlanBuilder) -> None:
+    """An attempt for another deployment than the wanted one. Without deploymentID the last promotion is remembered while it still
+    serves: writing the same id again asks for nothing."""
+    target, entry, done = world.desired.deployment_id, builder.journal.get(Operation.PROMOTE), builder.journal.get(Operation.PROMOTED)
+    if entry and not unsettled(entry) and entry.target != target:
+        del builder.journal[Operation.PROMOTE]
+    current = environment.current.id if environment.current else None
+    if target is None and done and environment.candidate is None and current not in (done.target, done.deployment_id):
+        del builder.journal[Operation.PROMOTED]
+
+
+def promote(world: World, environment: Environment, builder: PlanBuilder) -> None:
+    target, entry, done = world.desired.deployment_id, builder.journal.get(Operation.PROMOTE), builder.journal.get(Operation.PROMOTED)
+    if target is None or (done and done.target == target):
+        return
+    if entry and entry.target == target:
+        repeatable = entry.outcome in REFUSALS or entry.outcome == Outcome.LOST
+        if not repeatable and not (entry.outcome == Outcome.FAILED and world.forced):
+            return
+    begun = begin_rollout(world, Operation.PROMOTE, digest(target), entry, target=target)
+    if not environment.promoting and environment.current is not None and environment.current.id == target:  # it serves already
+        builder.journal.pop(Operation.PROMOTE, None)
+        builder.journal[Operation.PROMOTED] = promoted(begun.model_copy(update={"finished_at": world.now, "deployment_id": target}))
+        return
+    if is_held_back(world, environment, builder, f"the promotion of deployment {target}"):
+        return
+    decision = retry_decision(world, entry, digest(target))
+    if isinstance(decision, Send):
+        builder.act(Promote(target, world.desired.scale_down_previous), begun)
+    else:
+        builder.add(decision.finding)
+
+
+def promoted(entry: JournalEntry) -> JournalEntry:
+    """The entry of a promotion that is done with."""
+    return entry.model_copy(update={"operation": Operation.PROMOTED, "settled": True, "outcome": Outcome.ACCEPTED, "message": None})

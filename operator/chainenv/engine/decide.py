@@ -1,0 +1,113 @@
+"""What is to be done about one resource: guard -> key -> observe -> recover -> plan. Nothing is changed here, anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..api import ApiKey, Baseten, BasetenError
+from ..core.actions import Plan
+from ..core.deletion import plan_deletion
+from ..core.plan import plan
+from ..core.recover import recover
+from ..core.resource import Resource
+from ..core.world import Timing, World
+from ..crd.types import JournalEntry
+from .guards import GuardResult, guard
+from .memory import Facts
+from .observe import Before, observe
+from .ports import KeyUnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """Nothing may be called."""
+
+    result: GuardResult
+
+
+@dataclass(frozen=True, slots=True)
+class NoKey:
+    error: KeyUnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The read failed."""
+
+    baseten: Baseten
+    error: BasetenError
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """Another environment of this name was observed: believed when a second read shows it."""
+
+    facts: Facts
+    baseten: Baseten
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """``began``: when the read began, monotonic. ``facts``: what is remembered with this read."""
+
+    world: World
+    plan: Plan
+    facts: Facts
+    baseten: Baseten
+    began: float
+
+
+Decision = Guarded | NoKey | Unread | Doubtful | Decided
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a decision gets what it needs: clocks, the key, the API."""
+
+    key: Callable[[], Awaitable[ApiKey]]
+    baseten: Callable[[ApiKey], Baseten]
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a resource before it is decided. ``journal``: the newest; ``owner``: the other resource that owns the
+    environment; ``contested``: whether others want it too."""
+
+    resource: Resource
+    journal: tuple[JournalEntry, ...]
+    facts: Facts
+    owner: Resource | None = None
+    contested: bool = False
+
+
+async def decide(known: Known, sources: Sources) -> Decision:
+    """Makes no call but reads."""
+    resource, facts = known.resource, known.facts
+    result = guard(resource, known.owner)
+    if result is not None:
+        return Guarded(result)
+    try:
+        key = await sources.key()
+    except KeyUnavailableError as error:
+        return NoKey(error)
+    baseten, began = sources.baseten(key), sources.monotonic()
+    observed_for = {entry: began - since for entry, since in facts.observed_since.items()}
+    before = Before(known.journal, facts.created_at, facts.missing_since, observed_for, known.contested)
+    try:
+        observed = await observe(baseten, resource, before, sources.now, sources.timing)
+    except BasetenError as error:
+        return Unread(baseten, error)
+    new_key = facts.key not in ("", key.fingerprint)
+    facts = facts.advance(observed, sources.monotonic())
+    if facts.replaced is not None and began - facts.replaced.at < sources.timing.progress:
+        return Doubtful(facts, baseten)
+    differs_for = began - facts.differs.at if facts.differs else 0.0
+    world = recover(replace(observed, new_key=new_key, differs_for=differs_for))
+    created_at = world.environment.created_at if world.environment else None
+    facts = replace(facts, key=key.fingerprint, created_at=created_at or facts.created_at)
+    return Decided(world, plan_deletion(world) if resource.deleting else plan(world), facts, baseten, began)

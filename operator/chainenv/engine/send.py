@@ -1,0 +1,53 @@
+"""Each kind of change as the call that makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from ..api import Baseten
+from ..core.changes import (
+    AnyChange,
+    CreateEnvironment,
+    Deactivate,
+    Promote,
+    UpdateAutoscaling,
+    UpdateInstanceTypes,
+    UpdatePromotionSettings,
+)
+from ..core.desired import Desired
+from ..core.environment import Environment
+from . import bodies
+from .observe import environment_of
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``environment``: the created one. ``started``: Baseten says that a deployment starts, also when it does not name it."""
+
+    environment: Environment | None = None
+    deployment_id: str | None = None
+    started: bool = False
+
+
+async def send(baseten: Baseten, desired: Desired, change: AnyChange) -> Answer:
+    """Raises BasetenError."""
+    chain_id, name = desired.chain_id, desired.environment
+    match change:
+        case CreateEnvironment():
+            return Answer(environment_of(await baseten.create_environment(chain_id, bodies.create_body(name, change))))
+        case UpdatePromotionSettings():
+            await baseten.update_environment(chain_id, name, bodies.promotion_settings_body(change))
+        case UpdateAutoscaling():
+            await baseten.update_autoscaling(chain_id, name, bodies.autoscaling_body(change))
+        case UpdateInstanceTypes():
+            answer = await baseten.update_instance_types(chain_id, name, bodies.instance_types_body(change))
+            started = answer.chain_deployment
+            return Answer(deployment_id=started.id if started else None, started=bool(started or answer.requires_redeployment))
+        case Promote():
+            return Answer(deployment_id=(await baseten.promote(chain_id, name, bodies.promote_body(change))).id, started=True)
+        case Deactivate():
+            await baseten.deactivate(chain_id, change.deployment_id)
+        case _:
+            assert_never(change)
+    return Answer()
