@@ -57,6 +57,7 @@ def draw(seed: int) -> Story:
         "build_seconds": rng.choice((30.0, 180.0, 900.0)),
         "skew": rng.choice((0.0, 0.0, 600.0, -600.0)),
         "queues": rng.random() < 0.15,
+        "tells": rng.random() < 0.8,
         "ramp_seconds": rng.choice((0.0, 0.0, 300.0)),
         "audit": rng.choice(("refused", "absent", "broken", "empty", "garbage", "true", "late")),
         "hides": ("ramp_up_duration_seconds",) if rng.random() < 0.1 else (),

@@ -11,9 +11,9 @@ from .base import Part, Written, checks, rule
 ChainletName = Annotated[
     str,
     Written(
-        r"[^\x00-\x1f\x7f]+",
-        "chainletName is the chainlet's name as in the chain's code (for example HelloWorld), in one line and not empty",
-        256,
+        r"[ -~]+",
+        "chainletName is the chainlet's name as in the chain's code (for example HelloWorld): ASCII, in one line and not empty",
+        128,
     ),
 ]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -35,7 +35,7 @@ class AutoscalingSettings(Part):
     max_replica: Annotated[int | None, Field(ge=1, le=1_000_000, description="Most replicas, 1 or more. Baseten's own default: 1.")] = None
     autoscaling_window: Annotated[
         int | None,
-        Field(ge=10, le=3600, description="Timeframe of traffic looked at for scaling, seconds (10-3600). Baseten's own default: 60."),
+        Field(ge=10, le=3600, description="Timeframe of traffic considered for scaling, seconds (10-3600). Baseten's own default: 60."),
     ] = None
     scale_down_delay: Annotated[
         int | None,

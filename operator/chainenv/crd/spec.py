@@ -49,10 +49,10 @@ SecretKey = Annotated[
 InstanceTypeID = Annotated[
     str,
     Written(
-        r"[^\x00-\x20\x7f]+",
+        r"[!-~]+",
         "instanceTypeID is the id of an instance type (for example 2x8 or A10Gx8x32), without blanks, not its display name;"
         " omit it to leave the instance type as it is",
-        128,
+        64,
     ),
 ]
 Percent = Annotated[int, Field(ge=0, le=50)]
@@ -202,7 +202,7 @@ class ChainEnvironmentSpec(Part):
         Literal["Adopt", "Fail"] | None,
         Field(
             description="What to do when the environment already exists at first sight. Adopt (when omitted): compare and correct. "
-            "Fail: leave it alone and say so."
+            "Fail: leave it alone and report it."
         ),
     ] = None
     deletion_policy: Annotated[
