@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .harness.applying import kubectl
 from .harness.fixtures import (
     apart,
     cluster,
@@ -18,6 +19,7 @@ __all__ = [
     "apart",
     "cluster",
     "each_on_its_own",
+    "kubectl",
     "proxied",
     "proxy",
     "pytest_runtest_makereport",

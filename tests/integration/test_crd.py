@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,41 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from .harness.applying import Kubectl
 from .harness.cluster import CRDS, SAMPLES, Cluster, Json
 from .harness.manifests import chainlet, resource
 
 CRD = CRDS / "chains.baseten.co_chainenvironments.yaml"
-
-
-class Kubectl:
-    """kubectl in a namespace of the test's own."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.namespace = cluster.new_namespace()
-
-    def __call__(self, *arguments: str, input: str | None = None, check: bool = True) -> str:
-        return self._run(*arguments, input=input, check=check).stdout
-
-    def _run(self, *arguments: str, input: str | None, check: bool) -> subprocess.CompletedProcess[str]:
-        return self.cluster.kubectl(*arguments, namespace=self.namespace, input=input, check=check)
-
-    def apply(self, manifest: Json) -> Json:
-        self("apply", "-f", "-", input=json.dumps(manifest))
-        return self.cluster.resource(self.namespace, manifest["metadata"]["name"])
-
-    def refusal(self, manifest: Json, *flags: str) -> str:
-        """What kubectl says; fails the test when the manifest is taken."""
-        done = self._run("apply", *flags, "-f", "-", input=json.dumps(manifest), check=False)
-        assert done.returncode == 1, f"kubectl took it: {done.stdout}"
-        return done.stderr
-
-
-@pytest.fixture
-def kubectl(cluster: Cluster) -> Iterator[Kubectl]:
-    kubectl = Kubectl(cluster)
-    yield kubectl
-    cluster.clear(kubectl.namespace)
 
 
 def autoscaled(**settings: int) -> Json:
@@ -318,7 +287,7 @@ def test_a_list_shows_the_columns_a_person_wants(kubectl: Kubectl) -> None:
     assert header.split() == ["NAME", "CHAIN", "ENVIRONMENT", "DEPLOYMENT", "STATUS", "REPLICAS", "SYNCED", "READY", "AGE"]
     assert row.split()[:2] == ["staging", "abcd1234"]
     wide = kubectl("get", "chenv", "-o", "wide").splitlines()[0].split()
-    assert wide == [*header.split(), "CANDIDATE", "REASON", "MESSAGE"]
+    assert wide == [*header.split(), "CANDIDATE", "COST", "REASON", "MESSAGE"]
 
 
 def test_it_is_selected_by_chain_and_environment(kubectl: Kubectl) -> None:

@@ -18,11 +18,13 @@ PLURAL = "chainenvironments"
 FINALIZER = f"{GROUP}/deactivate"
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
 ABANDON_ANNOTATION = f"{GROUP}/abandon"
+APPROVE_ANNOTATION = f"{GROUP}/approve"
+ABORT_ANNOTATION = f"{GROUP}/abort-rollout"
 
 ENVIRONMENT_NAME_PATTERN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 """Safe for Baseten, whose own rule is not published (docs/baseten-api.md, "Names and ids")."""
 
-_WORDS = {"id": "ID", "mib": "MiB"}
+_WORDS = {"id": "ID", "mib": "MiB", "usd": "USD"}
 
 
 def kubernetes_name(name: str) -> str:

@@ -20,6 +20,7 @@ _COLUMNS: tuple[tuple[str, str, str, int], ...] = (
     ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
     ("Candidate", "string", ".status.candidateDeployment.id", 1),
+    ("Cost", "string", ".status.cost.perHour", 1),
     ("Reason", "string", ".status.reason", 1),
     ("Message", "string", ".status.message", 1),
 )

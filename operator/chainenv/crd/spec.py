@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from .autoscaling import AutoscalingSettings, ChainletName, Count
 from .base import ENVIRONMENT_NAME_PATTERN, Part, Written, checks, rule
+from .rollout import Budget, Cleanup, PromoteFrom, Rollout
+from .schedules import SCHEDULE_RULES, Schedule
 
 _IDENTIFIER = r"[A-Za-z0-9_-]+"
 ChainID = Annotated[
@@ -43,14 +46,6 @@ SecretKey = Annotated[
         253,
     ),
 ]
-ChainletName = Annotated[
-    str,
-    Written(
-        r"[ -~]+",
-        "chainletName is the chainlet's name as in the chain's code (for example HelloWorld): ASCII, in one line and not empty",
-        128,
-    ),
-]
 InstanceTypeID = Annotated[
     str,
     Written(
@@ -60,7 +55,6 @@ InstanceTypeID = Annotated[
         64,
     ),
 ]
-Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Percent = Annotated[int, Field(ge=0, le=50)]
 
 
@@ -77,48 +71,6 @@ class SecretKeyRef(Part):
             description="Key of the Secret whose value is the Baseten API key.",
         ),
     ]
-
-
-class AutoscalingSettings(Part):
-    """How a chainlet scales. What is omitted is not managed and stays as it is on Baseten."""
-
-    model_config = ConfigDict(
-        json_schema_extra=checks(
-            rule(
-                "!has(self.minReplica) || !has(self.maxReplica) || self.minReplica <= self.maxReplica",
-                "minReplica must not be greater than maxReplica: raise maxReplica or lower minReplica",
-            )
-        )
-    )
-
-    min_replica: Annotated[Count | None, Field(description="Fewest replicas; 0 allows scale to zero. Baseten's own default: 0.")] = None
-    max_replica: Annotated[int | None, Field(ge=1, le=1_000_000, description="Most replicas, 1 or more. Baseten's own default: 1.")] = None
-    autoscaling_window: Annotated[
-        int | None,
-        Field(ge=10, le=3600, description="Timeframe of traffic considered for scaling, seconds (10-3600). Baseten's own default: 60."),
-    ] = None
-    scale_down_delay: Annotated[
-        int | None,
-        Field(ge=0, le=3600, description="Wait before a replica is taken away, seconds (0-3600). Baseten's own default: 900."),
-    ] = None
-    concurrency_target: Annotated[
-        int | None,
-        Field(ge=1, le=1_000_000, description="Requests per replica before scaling up, 1 or more. Baseten's own default: 1."),
-    ] = None
-    target_utilization_percentage: Annotated[
-        int | None,
-        Field(
-            ge=1, le=100, description="Share of the concurrency target that triggers scaling, percent (1-100). Baseten's own default: 70."
-        ),
-    ] = None
-    target_in_flight_tokens: Annotated[
-        int | None,
-        Field(ge=1, le=1_000_000_000, description="Tokens in flight per replica before scaling up, 1 or more. Early access at Baseten."),
-    ] = None
-    max_scale_down_rate: Annotated[
-        int | None,
-        Field(ge=1, le=50, description="Most replicas taken away in one autoscaling window, percent of all (1-50)."),
-    ] = None
 
 
 class ChainletSettings(Part):
@@ -223,6 +175,12 @@ class ChainEnvironmentSpec(Part):
                 " && (!has(self.environmentName) || self.environmentName == oldSelf.environmentName)",
                 "environmentName cannot be changed, removed or added later: create another ChainEnvironment for the other environment",
             ),
+            rule(
+                "!has(self.deploymentID) || !has(self.promoteFrom)",
+                "deploymentID and promoteFrom exclude each other: write deploymentID to promote one deployment, promoteFrom to follow"
+                " another environment",
+            ),
+            *SCHEDULE_RULES,
         )
     )
 
@@ -266,9 +224,16 @@ class ChainEnvironmentSpec(Part):
             "may be a copy with another id. Omitted: nothing is promoted."
         ),
     ] = None
+    promote_from: Annotated[
+        PromoteFrom | None,
+        Field(description="Promote what another environment of the chain serves, instead of deploymentID. Omitted: none is followed."),
+    ] = None
     scale_down_previous_deployment: Annotated[
         bool | None,
-        Field(description="With deploymentID: whether the deployment that served before is scaled down. Baseten's own default: true."),
+        Field(
+            description="With deploymentID or promoteFrom: whether the deployment that served before is scaled down. "
+            "Baseten's own default: true."
+        ),
     ] = None
     promotion_settings: Annotated[
         PromotionSettings | None, Field(description="How deployments are promoted into the environment. Omitted: not managed.")
@@ -280,4 +245,20 @@ class ChainEnvironmentSpec(Part):
             description="Settings for each chainlet, one entry a chainlet. Chainlets without an entry are not managed.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["chainletName"]},
         ),
+    ] = None
+    autoscaling_schedules: Annotated[
+        tuple[Schedule, ...] | None,
+        Field(
+            max_length=20,
+            description="Autoscaling settings by the clock, at most 20 schedules. While one is active its values stand in place of "
+            "those of chainletSettings; of several that are active at once the last in the list wins. Omitted: the same at any time.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = None
+    rollout: Annotated[
+        Rollout | None, Field(description="When a deployment may be started, and for how long it may take. Omitted: at once, any time.")
+    ] = None
+    budget: Annotated[Budget | None, Field(description="What the environment may cost. Omitted: any amount.")] = None
+    cleanup: Annotated[
+        Cleanup | None, Field(description="What happens to deployments that served here before. Omitted: nothing is touched.")
     ] = None

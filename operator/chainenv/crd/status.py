@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema
 
 from .base import RECONCILE_ANNOTATION, Part
 from .enums import Operation, Outcome
+from .history import CostStatus, Endpoints, HistoryEntry, RolloutStatus, ScheduleStatus
 
 _TEXT = WithJsonSchema({"type": "string"})
 """What another version wrote is kept, also where this one has no word for it."""
@@ -216,6 +217,20 @@ class ChainEnvironmentStatus(Part):
     promotion: Annotated[PromotionStatus | None, Field(description="The promotion as Baseten describes it; absent where it does not.")] = (
         None
     )
+    rollout: Annotated[RolloutStatus | None, Field(description="A rollout that is wanted and not begun; absent while none waits.")] = None
+    history: Annotated[
+        tuple[HistoryEntry, ...],
+        Field(
+            max_length=10,
+            description="What served in this environment, newest first, at most 10. The first serves now, unless it has until.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = ()
+    cost: Annotated[CostStatus | None, Field(description="What the environment costs; absent while a price is not known.")] = None
+    schedule: Annotated[
+        ScheduleStatus | None, Field(description="What autoscalingSchedules make of the clock; absent where there are none.")
+    ] = None
+    endpoints: Annotated[Endpoints | None, Field(description="Where the environment is called.")] = None
     chainlet_settings: Annotated[
         tuple[ObservedChainletSettings, ...],
         Field(

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from .autoscaling import AutoscalingSettings
 from .base import (
     ABANDON_ANNOTATION,
+    ABORT_ANNOTATION,
     API_VERSION,
+    APPROVE_ANNOTATION,
     ENVIRONMENT_NAME_PATTERN,
     FINALIZER,
     GROUP,
@@ -21,9 +24,14 @@ from .base import (
     RECONCILE_ANNOTATION,
     VERSION,
     Part,
+    checks,
     kubernetes_name,
+    rule,
 )
-from .spec import AutoscalingSettings, ChainEnvironmentSpec, ChainletSettings, PromotionSettings, RollingDeployConfig, SecretKeyRef
+from .history import CostStatus, Endpoints, HistoryEntry, RolloutStatus, ScheduleStatus
+from .rollout import Budget, Cleanup, PromoteFrom, Rollout, Window
+from .schedules import Schedule, ScheduledChainlet
+from .spec import ChainEnvironmentSpec, ChainletSettings, PromotionSettings, RollingDeployConfig, SecretKeyRef
 from .status import (
     ChainEnvironmentStatus,
     ChainletStatus,
@@ -44,6 +52,15 @@ from .status import (
 class ChainEnvironment(Part):
     """A Baseten chain environment, kept as declared."""
 
+    model_config = ConfigDict(
+        json_schema_extra=checks(
+            rule(
+                "!has(self.spec.promoteFrom) || self.spec.promoteFrom.name != self.metadata.name",
+                "promoteFrom.name is this resource itself: write the metadata.name of the ChainEnvironment to follow",
+            )
+        )
+    )
+
     spec: Annotated[ChainEnvironmentSpec, Field(description="What Baseten should hold. What is omitted is not managed.")]
     status: Annotated[
         ChainEnvironmentStatus | None,
@@ -55,7 +72,9 @@ class ChainEnvironment(Part):
 
 __all__ = [
     "ABANDON_ANNOTATION",
+    "ABORT_ANNOTATION",
     "API_VERSION",
+    "APPROVE_ANNOTATION",
     "ENVIRONMENT_NAME_PATTERN",
     "FINALIZER",
     "GROUP",
@@ -64,15 +83,20 @@ __all__ = [
     "RECONCILE_ANNOTATION",
     "VERSION",
     "AutoscalingSettings",
+    "Budget",
     "ChainEnvironment",
     "ChainEnvironmentSpec",
     "ChainEnvironmentStatus",
     "ChainletSettings",
     "ChainletStatus",
+    "Cleanup",
     "Condition",
+    "CostStatus",
     "DeploymentStatus",
     "Drift",
+    "Endpoints",
     "EnvironmentStatus",
+    "HistoryEntry",
     "InstanceType",
     "JournalEntry",
     "ObservedAutoscaling",
@@ -80,9 +104,16 @@ __all__ = [
     "ObservedPromotionSettings",
     "ObservedRollingDeployConfig",
     "Part",
+    "PromoteFrom",
     "PromotionSettings",
     "PromotionStatus",
     "RollingDeployConfig",
+    "Rollout",
+    "RolloutStatus",
+    "Schedule",
+    "ScheduleStatus",
+    "ScheduledChainlet",
     "SecretKeyRef",
+    "Window",
     "kubernetes_name",
 ]

@@ -1,0 +1,24 @@
+"""What holds at a time: autoscaling settings of the spec with the active schedule's values in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .calendar import Scheduled, Settings
+
+Autoscaling = Mapping[str, Settings]
+"""By chainlet."""
+
+
+def effective(base: Autoscaling, schedule: Scheduled | None) -> dict[str, Settings]:
+    """``base`` with the schedule's values. What has no value in ``base`` is left out: nothing would be there to go back to."""
+    overlay: Autoscaling = schedule.chainlets if schedule else {}
+    return {
+        chainlet: {**settings, **{name: value for name, value in overlay.get(chainlet, {}).items() if name in settings}}
+        for chainlet, settings in base.items()
+    }
+
+
+def variants(base: Autoscaling, schedules: Sequence[Scheduled]) -> dict[str | None, dict[str, Settings]]:
+    """Everything that may hold some time, by schedule; None: while none is active."""
+    return {None: effective(base, None), **{each.name: effective(base, each) for each in schedules}}

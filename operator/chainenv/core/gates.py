@@ -1,0 +1,124 @@
+"""What a rollout waits for before it begins. The gates, in order: budget, source and soak, window, approval."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from ..crd.types import APPROVE_ANNOTATION, Rollout, RolloutStatus
+from .calendar import Hours, is_open, next_opening, windows_of
+from .cost import BudgetResult
+from .reasons import Reason
+
+STUCK = frozenset({Reason.SOURCE_NOT_FOUND, Reason.BUDGET_EXCEEDED})
+"""Reasons that do not pass by themselves."""
+
+PLAN_LENGTH = 8
+
+
+class WaitsFor(StrEnum):
+    """``status.rollout.waitsFor``."""
+
+    BUDGET = "Budget"
+    SOURCE = "Source"
+    SOAK = "Soak"
+    WINDOW = "Window"
+    APPROVAL = "Approval"
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRules:
+    """Of ``spec.rollout``. ``manual``: each rollout is approved by a person. ``deadline``: from the call until the deployment serves."""
+
+    manual: bool = False
+    windows: tuple[Hours, ...] = ()
+    deadline: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A rollout that could begin. ``what`` names it in a message: ``the promotion of deployment abc``."""
+
+    what: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a rollout waits for. ``until``: when to decide again at the latest; None: when something changes."""
+
+    waits_for: WaitsFor
+    reason: Reason
+    message: str
+    until: datetime | None = None
+
+    @property
+    def stuck(self) -> bool:
+        return self.reason in STUCK
+
+
+def rules_of(rollout: Rollout | None) -> RolloutRules:
+    """Raises CalendarError."""
+    if rollout is None:
+        return RolloutRules()
+    deadline = None if rollout.deadline_seconds is None else timedelta(seconds=rollout.deadline_seconds)
+    return RolloutRules(rollout.approval == "Manual", windows_of(rollout.windows), deadline)
+
+
+def plan_of(call: Mapping[str, Any], *, replaces: str | None, used: str | None) -> str:
+    """The short hash of what would be sent, as JSON values, in place of the deployment ``replaces``.
+
+    ``used``: the plan that was last approved and begun. It is part of the hash, so that the same call, wanted once more, is
+    another plan: an approval is used up. It has to be remembered for as long as its annotation may be there.
+    """
+    text = json.dumps([call, replaces, used], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:PLAN_LENGTH]
+
+
+def gate(
+    wanted: Wanted,
+    rules: RolloutRules,
+    now: datetime,
+    *,
+    approval: str | None = None,
+    budget: BudgetResult | None = None,
+    source: Hold | None = None,
+) -> Hold | None:
+    """The first thing that holds the rollout back; None: it may begin.
+
+    ``approval``: the value of the annotation. ``budget``, ``source``: what ``within_budget`` and ``resolve`` have found.
+    """
+    if budget and budget.reason:
+        return Hold(WaitsFor.BUDGET, budget.reason, f"{wanted.what} is not sent: {budget.message}")
+    if source:
+        return source
+    if not is_open(rules.windows, now):
+        opens = next_opening(rules.windows, now)
+        when = f"opens at {absolute(opens)}" if opens else "does not open in the next two weeks"
+        return Hold(WaitsFor.WINDOW, Reason.WAITING_FOR_WINDOW, f"{wanted.what} waits for the next of rollout.windows, which {when}", opens)
+    if rules.manual and (approval or "").strip() != wanted.plan:
+        return Hold(WaitsFor.APPROVAL, Reason.WAITING_FOR_APPROVAL, _unapproved(wanted, (approval or "").strip()))
+    return None
+
+
+def _unapproved(wanted: Wanted, approval: str) -> str:
+    other = f"; {approval[:20]!r} approves another plan, or was used" if approval else ""
+    return f"{wanted.what} waits for approval: annotate {APPROVE_ANNOTATION}={wanted.plan}{other}"
+
+
+def rollout_status(hold: Hold, plan: str | None) -> RolloutStatus:
+    """``plan`` None: what would be sent is not known yet."""
+    next_window = hold.until if hold.waits_for is WaitsFor.WINDOW else None
+    return RolloutStatus(waits_for=hold.waits_for.value, plan=plan, message=hold.message, next_window=next_window)
+
+
+def absolute(moment: datetime) -> str:
+    """``2026-12-01T08:00Z``; with seconds where there are some, never before the moment."""
+    if moment.microsecond:
+        moment = moment.replace(microsecond=0) + timedelta(seconds=1)
+    return f"{moment:%Y-%m-%dT%H:%MZ}" if moment.second == 0 else f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,123 @@
+"""promoteFrom: which deployment of another resource is to be promoted, from nothing but what the cluster shows of that resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..crd.types import ChainEnvironmentSpec, ChainEnvironmentStatus, PromoteFrom
+from .gates import Hold, WaitsFor, absolute
+from .reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A ChainEnvironment of the namespace, as the API server shows it. ``generation``: of its metadata."""
+
+    name: str
+    generation: int
+    spec: ChainEnvironmentSpec
+    status: ChainEnvironmentStatus
+    deleting: bool = False
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """Chain and environment on Baseten."""
+        return self.spec.chain_id, self.spec.environment_name or self.name
+
+    @property
+    def follows(self) -> str | None:
+        return self.spec.promote_from.name if self.spec.promote_from else None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceResult:
+    """``deployment``: what the source serves, if that is known and wanted. With ``hold`` it is not promoted yet."""
+
+    deployment: str | None = None
+    hold: Hold | None = None
+
+
+def resolve(follower: Member, namespace: Mapping[str, Member], promoted: str | None, now: datetime) -> SourceResult:
+    """What the follower's ``promoteFrom`` asks for. ``promoted``: the source's deployment that was promoted last (journal), so that
+    a copy with another id is no new wish; one that the source has gone back to is.
+
+    The soak begins when the source became Ready and when the deployment began to serve there, whichever was later.
+    """
+    rule = follower.spec.promote_from
+    if rule is None:
+        return SourceResult()
+    source = namespace.get(rule.name)
+    if source is None:
+        return _refused(f"promoteFrom {rule.name} not found in this namespace: create that ChainEnvironment, or correct the name")
+    if problem := _impossible(follower, source, namespace):
+        return _refused(f"promoteFrom {rule.name} {problem}")
+    shown = source.status.current_deployment.id if source.status.current_deployment else None
+    if shown is not None and shown == promoted:
+        return SourceResult(shown)
+    if problem := _unusable(source):
+        return SourceResult(None, _waiting(f"waiting for promoteFrom {rule.name}: {problem}"))
+    return _soaked(rule, source, now)
+
+
+def _impossible(follower: Member, source: Member, namespace: Mapping[str, Member]) -> str | None:
+    """Why it can never be a source of this follower."""
+    if source.name == follower.name or source.target == follower.target:
+        return "is this environment itself: name the ChainEnvironment of another environment"
+    if source.spec.chain_id != follower.spec.chain_id:
+        return f"belongs to chain {source.spec.chain_id}, this resource to chain {follower.spec.chain_id}: name one of the same chain"
+    passed = [source.name]
+    while (following := namespace[passed[-1]].follows) is not None and following in namespace and following not in passed:
+        if following == follower.name:
+            return f"is a circle: {' <- '.join([follower.name, *passed, follower.name])}: remove promoteFrom from one of them"
+        passed.append(following)
+    return None
+
+
+def _unusable(source: Member) -> str | None:
+    """Why what it serves cannot be known just now."""
+    status = source.status
+    ready = next((condition for condition in status.conditions if condition.type == "Ready"), None)
+    if source.deleting:
+        return "it is being deleted"
+    if source.spec.management_policy == "Pause":
+        return "it is paused, so its status may be stale"
+    if source.generation != status.observed_generation or ready is None or ready.observed_generation != source.generation:
+        return f"its status is not of its generation {source.generation} yet"
+    if ready.status != "True" or status.current_deployment is None:
+        return f"it is not Ready ({ready.reason}: {ready.message[:200]})"
+    if _serving_since(source) is None:
+        return "its history does not have its current deployment yet"
+    return None
+
+
+def _serving_since(source: Member) -> datetime | None:
+    """When its current deployment began to serve, and it was Ready from then on."""
+    current, history = source.status.current_deployment, source.status.history
+    if current is None or not history or history[0].until is not None or history[0].deployment_id != current.id:
+        return None
+    ready = next(condition for condition in source.status.conditions if condition.type == "Ready")
+    return max(history[0].since, ready.last_transition_time)
+
+
+def _soaked(rule: PromoteFrom, source: Member, now: datetime) -> SourceResult:
+    since, current = _serving_since(source), source.status.current_deployment
+    assert since is not None
+    assert current is not None
+    over = since + timedelta(seconds=rule.soak_seconds or 0)
+    if now >= over:
+        return SourceResult(current.id)
+    message = (
+        f"the promotion of deployment {current.id} waits until {absolute(over)}: {source.name} is Ready with it since {absolute(since)},"
+        f" soakSeconds is {rule.soak_seconds}"
+    )
+    return SourceResult(current.id, Hold(WaitsFor.SOAK, Reason.WAITING_FOR_SOURCE, message, over))
+
+
+def _waiting(message: str) -> Hold:
+    return Hold(WaitsFor.SOURCE, Reason.WAITING_FOR_SOURCE, message)
+
+
+def _refused(message: str) -> SourceResult:
+    return SourceResult(None, Hold(WaitsFor.SOURCE, Reason.SOURCE_NOT_FOUND, message))
