@@ -1,7 +1,8 @@
 """Writes what is made from something else under deploy/ and docs/ (make generate), or says what is stale (make check: --check).
 
 One source each: the CRD and the API reference (crds/), the alerts (prometheus/alerts.yaml), the health check (argocd/health.lua), the
-dashboard (grafana/dashboard.py) and the chart's values (values.yaml). helm and kustomize read only below their own folder, hence copies.
+dashboard (grafana/dashboard.py), the krew plugin (krew/manifest.py) and the chart's values (values.yaml). helm and kustomize read only
+below their own folder, hence copies.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent / "grafana"))
+sys.path.insert(0, str(Path(__file__).parent / "krew"))
 from api_reference import reference
 from chart_values import Values
 from dashboard import dashboard
+from manifest import manifest
 
 DEPLOY = Path(__file__).parent
 CRD = DEPLOY.parent / "crds" / "chains.baseten.co_chainenvironments.yaml"
@@ -41,6 +44,7 @@ def outputs() -> Iterator[tuple[Path, str]]:
     values = Values((CHART / "values.yaml").read_text(encoding="utf-8"))
     renamed = yaml.safe_load((CHART / "files" / "renamed.yaml").read_text(encoding="utf-8"))
     yield CHART / "values.schema.json", json.dumps(values.schema(renamed), indent=2) + "\n"
+    yield DEPLOY / "krew" / "chainenv.yaml", MADE.format("deploy/krew/manifest.py") + manifest()
     readme = CHART / "README.md"
     yield readme, with_table(readme.read_text(encoding="utf-8"), values)
 

@@ -109,7 +109,10 @@ class Secrets:
             except ClusterError as error:
                 if error.status not in (403, 404):
                     raise
-                message = f"the operator may not read Secret {where[1]} in namespace {where[0]}: {error.message}"
+                message = (
+                    f"the operator may not read Secret {where[1]} in namespace {where[0]}: bind its ClusterRole for Secrets there"
+                    f" (docs/security.md): {error.message}"
+                )
                 secret.missing = error.status == 404
                 secret.problem, document = Problem(Reason.SECRET_NOT_FOUND, message), {}
             else:
@@ -248,3 +251,8 @@ def _value(name: str, key: str, data: Mapping[str, Any]) -> ApiKey | Problem:
     except (binascii.Error, UnicodeDecodeError, ValueError, TypeError):
         hint = "give the key alone, in printable ASCII without spaces"
         return Problem(Reason.INVALID_API_KEY, f"Secret {name}, key {key}: not a usable API key; {hint}")
+
+
+def key_in(namespace: str, name: str, key: str, secret: Mapping[str, Any]) -> ApiKey | Problem:
+    """The API key that a Secret holds under one of its keys, by the rules that the operator reads Secrets by."""
+    return _type_problem(namespace, name, secret) or _value(name, key, secret.get("data") or {})

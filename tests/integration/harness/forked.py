@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["chainenv.cli", "multiprocessing.connection", "runpy"])
+_CONTEXT.set_forkserver_preload(["chainenv.cli.run", "multiprocessing.connection", "runpy"])
 
 
 class Forked:

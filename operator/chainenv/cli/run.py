@@ -1,4 +1,4 @@
-"""``chainenv``: run the operator, print the CRD."""
+"""``chainenv run``: the operator."""
 
 from __future__ import annotations
 
@@ -11,30 +11,23 @@ from typing import Any
 
 import click
 
-from . import __version__, app, logs
-from .crd.schema import as_yaml
-from .kube.cluster import NoClusterError
-from .settings import BadSettingError, Settings, bounds_of, default_of, load, type_of, variable_of
+from .. import app, logs
+from ..kube.cluster import NoClusterError
+from ..settings import BadSettingError, Settings, bounds_of, default_of, load, type_of, variable_of
 
 _KEY = "baseten_api_key"
 _PROBLEM = " cannot be used: "
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="chainenv")
-def main() -> None:
-    """Keeps Baseten chain environments as declared by ChainEnvironment resources."""
-
-
-def _flags(command: Callable[..., Any]) -> Callable[..., Any]:
+def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
     """One flag for each setting; the key itself has none, because other users see a process' arguments."""
     for name, field in reversed(Settings.model_fields.items()):
         if name == _KEY:
             option = click.option("--baseten-api-key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=_KEY_FILE)
         else:
             option = click.option(_flag(name), name, metavar=type_of(name), help=_help(name, field.description))
-        command = option(command)
-    return command
+        function = option(function)
+    return function
 
 
 def _flag(name: str) -> str:
@@ -49,9 +42,9 @@ def _help(name: str, description: str | None) -> str:
 _KEY_FILE = "file that holds the key for resources without apiKeySecretRef [BASETEN_API_KEY holds the key itself]"
 
 
-@main.command()
+@click.command("run")
 @_flags
-def run(baseten_api_key_file: Path | None, **flags: str | None) -> None:
+def command(baseten_api_key_file: Path | None, **flags: str | None) -> None:
     """Run the operator until SIGTERM."""
     given: dict[str, Any] = {variable_of(name): value for name, value in flags.items() if value is not None}
     written = {variable_of(name): (_flag(name), value) for name, value in flags.items() if value is not None}
@@ -90,13 +83,3 @@ def _as_written(line: str, written: Mapping[str, tuple[str, str]]) -> str:
     if shown != "(hidden)" or variable == variable_of(_KEY):
         shown = shlex.quote(value) if value.isprintable() else repr(value)
     return f"{flag}={shown}{found}{problem}"
-
-
-@main.command()
-def crd() -> None:
-    """Print the CustomResourceDefinition: chainenv crd | kubectl apply --server-side -f -"""
-    click.echo(as_yaml(), nl=False)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,42 @@
+"""``chainenv approve``."""
+
+from __future__ import annotations
+
+import click
+
+from ..crd.base import GROUP
+from .cluster import connected
+from .commands import NAME, named, report, run
+from .errors import CommandError
+from .options import cluster_options, given
+from .view import annotation, part, status
+
+ANNOTATION = f"{GROUP}/approve"
+
+
+@click.command("approve")
+@NAME
+@click.option("--plan", metavar="HASH", help="Approve only this plan, as status shows it. [the one that waits now]")
+@cluster_options
+def command(name: str, plan: str | None) -> None:
+    """Approve the rollout that waits. An approval holds for its plan alone, and is used up."""
+    run(_approve(name, plan))
+
+
+async def _approve(name: str, plan: str | None) -> None:
+    async with connected(given()) as resources:
+        resource = await resources.get(name)
+        rollout = part(status(resource), "rollout")
+        waiting = rollout.get("plan")
+        if not waiting:
+            raise CommandError(f"{named(resource)}: no rollout waits for an approval (see chainenv status {name})")
+        if plan and plan != waiting:
+            raise CommandError(f"{named(resource)}: plan {waiting} waits, not {plan} (see chainenv status {name})")
+        what = f"plan {waiting}" + (f": {rollout['message']}" if rollout.get("message") else "")
+        if annotation(resource, ANNOTATION) == waiting:
+            report(resource, f"approved already: {what}", plan=waiting, changed=False)
+            return
+        await resources.patch(resource, {"metadata": {"annotations": {ANNOTATION: str(waiting)}}})
+        gate = rollout.get("waitsFor")
+        more = "" if gate in (None, "Approval") else f" (it still waits for {gate})"
+        report(resource, f"approved {what}{more}", plan=waiting, changed=True)

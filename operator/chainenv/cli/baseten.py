@@ -1,0 +1,40 @@
+"""Baseten, as a command calls it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ..api import Baseten, BasetenError, CredentialsRefused, NotFound, NotSent, RateLimited, Transport
+from ..settings import base_url
+from .errors import CommandError
+from .key import Found
+
+
+@asynccontextmanager
+async def calling(found: Found, chain_id: str) -> AsyncIterator[Baseten]:
+    """Reads about one chain. What Baseten refuses, or cannot be reached for, is a CommandError."""
+    address = os.environ.get("BASETEN_BASE_URL") or "https://api.baseten.co"
+    try:
+        url = base_url(address)
+    except ValueError as error:
+        raise CommandError(f"BASETEN_BASE_URL cannot be used: {error}") from None
+    async with Transport(url) as transport:
+        try:
+            yield Baseten(transport, found.key)
+        except BasetenError as error:
+            raise CommandError(_explained(error, found, chain_id)) from error
+
+
+def _explained(error: BasetenError, found: Found, chain_id: str) -> str:
+    match error:
+        case CredentialsRefused():
+            return f"Baseten refuses the API key of {found.where}: {error.message}"
+        case NotFound():
+            return f"not found: chain {chain_id} or what was asked for of it; check the IDs, and whose key {found.where} holds"
+        case RateLimited():
+            return f"Baseten's rate limit was reached: try again in {error.retry_after:.0f} s"
+        case NotSent():
+            return f"{error.message}: check the network, the proxy and BASETEN_BASE_URL"
+    return error.message

@@ -1,0 +1,35 @@
+"""What the commands share: running, the argument NAME, results in one line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import click
+
+from .options import given
+from .output import emit
+from .text import harmless
+from .view import Object
+
+T = TypeVar("T")
+
+NAME = click.argument("name", metavar="NAME")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def named(resource: Object) -> str:
+    """``namespace/name``, as it stands in every result."""
+    return f"{resource['metadata']['namespace']}/{resource['metadata']['name']}"
+
+
+def report(resource: Object, text: str, **facts: Any) -> None:
+    """The result of a command that changes one resource; absent facts are left out."""
+    meta = resource["metadata"]
+    known = {name: value for name, value in facts.items() if value is not None}
+    data = {"namespace": meta["namespace"], "name": meta["name"], **known, "message": text}
+    emit(given().output, data, lambda: click.echo(harmless(f"{named(resource)}: {text}")))

@@ -1,0 +1,136 @@
+"""``chainenv deployments``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..api import Baseten, BasetenError, NotFound
+from ..api import models as m
+from .baseten import calling
+from .commands import run
+from .key import key_for_chain
+from .options import cluster_options, given, key_options
+from .output import DOUBTFUL, FAINT, GOOD, Cell, Cells, emit, print_table
+from .view import SERVING, moment
+
+MINUTES = 60
+_COLUMNS = ("DEPLOYMENT", "STATUS", "CREATED", "REPLICAS", "USD/HOUR", "SERVES")
+OFF = frozenset({"INACTIVE", "DEACTIVATING"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``cost``: USD an hour of the replicas that run now, None where a price is not known. ``serves``: the environments it serves, or is
+    to serve."""
+
+    id: str
+    status: str
+    created: datetime | None
+    replicas: int
+    cost: Decimal | None
+    serves: tuple[str, ...]
+
+    @property
+    def unused(self) -> bool:
+        """Whether no environment has it, and it may run all the same."""
+        return not self.serves and self.status not in OFF
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "status": self.status,
+            "createdAt": self.created.isoformat() if self.created else None,
+            "replicas": self.replicas,
+            "costPerHour": None if self.cost is None else str(self.cost),
+            "serves": list(self.serves),
+            "unused": self.unused,
+        }
+
+    def cells(self) -> Cells:
+        style = GOOD if self.status in SERVING else FAINT if self.status in OFF else DOUBTFUL
+        cost = "?" if self.cost is None else f"{self.cost:.2f}"
+        serves = Cell("unused", DOUBTFUL) if self.unused else Cell(", ".join(self.serves))
+        return [self.id, Cell(self.status, style), moment(self.created), str(self.replicas), cost, serves]
+
+
+@click.command("deployments")
+@click.option("--chain", "chain_id", metavar="ID", required=True, help="Baseten's id of the chain.")
+@key_options
+@cluster_options
+def command(chain_id: str, api_key_file: Path | None) -> None:
+    """List every deployment of a chain, newest first: what it serves, its age, status and cost an hour.
+
+    What runs and serves no environment is marked. Without a key of your own, the Secret is read that a ChainEnvironment of the chain names
+    in the namespace.
+    """
+    run(_deployments(chain_id, api_key_file))
+
+
+async def _deployments(chain_id: str, key_file: Path | None) -> None:
+    found = await key_for_chain(given(), chain_id, key_file)
+    async with calling(found, chain_id) as baseten:
+        deployments = await baseten.list_deployments(chain_id)
+        environments, prices = await asyncio.gather(_environments(baseten, chain_id), _prices(baseten))
+    rows = sorted(_rows(deployments, environments, prices), key=_newest, reverse=True)
+    emit(given().output, [row.data() for row in rows], lambda: print_table(_COLUMNS, [row.cells() for row in rows]))
+
+
+def _newest(row: Row) -> tuple[bool, float, str]:
+    return row.created is not None, row.created.timestamp() if row.created else 0.0, row.id
+
+
+async def _environments(baseten: Baseten, chain_id: str) -> list[m.ChainEnvironmentV1]:
+    """Each read by its name: the list says nothing reliable of what they serve. One that is gone meanwhile is left out."""
+
+    async def one(name: str) -> m.ChainEnvironmentV1 | None:
+        try:
+            return await baseten.get_environment(chain_id, name)
+        except NotFound:
+            return None
+
+    found = await asyncio.gather(*(one(each.name) for each in await baseten.list_environments(chain_id)))
+    return [each for each in found if each is not None]
+
+
+async def _prices(baseten: Baseten) -> Mapping[str, Decimal]:
+    """USD a minute of a replica, by the instance type's name and id; none where they cannot be read: nothing else waits for money."""
+    try:
+        listed = await baseten.get_instance_type_prices()
+    except BasetenError:
+        return {}
+    return {
+        word: each.price for each in listed if each.price is not None for word in (each.instance_type.id, each.instance_type.name) if word
+    }
+
+
+def _rows(
+    deployments: Iterable[m.ChainDeploymentV1], environments: Iterable[m.ChainEnvironmentV1], prices: Mapping[str, Decimal]
+) -> Iterable[Row]:
+    serves: dict[str, list[str]] = {}
+    for environment in environments:
+        for deployment, role in ((environment.current_deployment, ""), (environment.candidate_deployment, " (candidate)")):
+            if deployment is not None:
+                serves.setdefault(deployment.id, []).append(environment.name + role)
+    for deployment in deployments:
+        replicas = sum(each.active_replica_count or 0 for each in deployment.chainlets)
+        used = tuple(serves.get(deployment.id, ()))
+        yield Row(deployment.id, deployment.status, deployment.created_at, replicas, _cost(deployment, prices), used)
+
+
+def _cost(deployment: m.ChainDeploymentV1, prices: Mapping[str, Decimal]) -> Decimal | None:
+    cost = Decimal(0)
+    for chainlet in deployment.chainlets:
+        if count := chainlet.active_replica_count:
+            price = prices.get(chainlet.instance_type_name)
+            if price is None:
+                return None
+            cost += count * price * MINUTES
+    return cost

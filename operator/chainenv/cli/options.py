@@ -1,0 +1,75 @@
+"""The options that every command has, before or after its name; after it wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_META = "chainenv.options."
+FORMATS = ("table", "json", "yaml")
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value:
+        ctx.meta[f"{_META}{parameter.name}"] = value
+
+
+def _option(*names: str, **more: Any) -> Callable[[F], F]:
+    return click.option(*names, expose_value=False, callback=_remember, **more)
+
+
+def cluster_options(command: F) -> F:
+    """-n, -A, --context, --kubeconfig, -o."""
+    return _where(_format(command))
+
+
+def _where(command: F) -> F:
+    file = partial(click.Path, exists=True, dir_okay=False)
+    for option in (
+        _option("--kubeconfig", type=file(), help="File with the clusters' addresses and credentials. [KUBECONFIG]"),
+        _option("--context", metavar="NAME", help="Context of the kubeconfig. [its current one]"),
+        _option("-A", "--all-namespaces", is_flag=True, help="In all namespaces."),
+        _option("-n", "--namespace", metavar="NAME", help="Namespace. [the context's]"),
+    ):
+        command = option(command)
+    return command
+
+
+def _format(command: F) -> F:
+    return _option("-o", "--output", type=click.Choice(FORMATS), help="How the result is written. [table]")(command)
+
+
+def no_format(command: F) -> F:
+    """The options of `cluster_options` without -o, for a command that has its own."""
+    return _where(command)
+
+
+def key_options(command: F) -> F:
+    """Where Baseten's API key is, for a command that calls Baseten."""
+    path = click.Path(exists=True, dir_okay=False, path_type=Path)
+    text = "File that holds Baseten's API key. [BASETEN_API_KEY holds the key itself; else the Secret that the resource names]"
+    return click.option("--api-key-file", type=path, help=text)(command)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """As given; None: not given. ``kubeconfig`` is one file."""
+
+    namespace: str | None = None
+    all_namespaces: bool = False
+    context: str | None = None
+    kubeconfig: str | None = None
+    output: str = "table"
+
+
+def given() -> Options:
+    """The options of the command that runs."""
+    meta = click.get_current_context().meta
+    return Options(**{name: meta[_META + name] for name in Options.__dataclass_fields__ if _META + name in meta})

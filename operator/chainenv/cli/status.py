@@ -1,0 +1,93 @@
+"""``chainenv status``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from .cluster import Resources, connected
+from .commands import run
+from .errors import CommandError
+from .options import Options, cluster_options, given
+from .output import Node, console, emit, is_terminal, print_trees, rich_trees
+from .tree import tree
+from .view import Object
+
+WATCH_SECONDS = 2.0
+
+
+@click.command("status")
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("-w", "--watch", is_flag=True, help="Show changes until Ctrl-C.")
+@cluster_options
+def command(name: str | None, watch: bool) -> None:
+    """Show environments as a tree: conditions, current and candidate deployment, replicas, rollout, history, cost.
+
+    The state is what the operator last observed; no call to Baseten is made.
+    """
+    run(_status(name, watch))
+
+
+async def _status(name: str | None, watch: bool) -> None:
+    options = given()
+    async with connected(options) as resources:
+        if not watch:
+            _show(options, name, await _read(resources, name))
+        elif options.output == "table" and is_terminal():
+            await _live(resources, name)
+        else:
+            await _changes(resources, name, lambda found: _show(options, name, found))
+
+
+async def _read(resources: Resources, name: str | None) -> list[Object]:
+    return [await resources.get(name)] if name else list(await resources.list())
+
+
+def _show(options: Options, name: str | None, found: Sequence[Object]) -> None:
+    plain = [_without_managers(each) for each in found]
+    data = plain[0] if name else {"apiVersion": "v1", "kind": "List", "items": plain}
+    emit(options.output, data, lambda: print_trees(_trees(found)) if found else click.echo(_none(options), err=True))
+
+
+def _none(options: Options) -> str:
+    return "No ChainEnvironments found" + ("." if options.all_namespaces else " in this namespace (-A: in all namespaces).")
+
+
+def _trees(found: Sequence[Object]) -> list[Node]:
+    return [tree(each) for each in found]
+
+
+def _without_managers(resource: Object) -> dict[str, Any]:
+    return {**resource, "metadata": {name: value for name, value in resource["metadata"].items() if name != "managedFields"}}
+
+
+async def _changes(resources: Resources, name: str | None, show: Callable[[Sequence[Object]], None]) -> None:
+    """Each state once, until the command is interrupted."""
+    last: list[Object] | None = None
+    while True:
+        found = await _read(resources, name)
+        if found != last:
+            show(found)
+            last = found
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+async def _live(resources: Resources, name: str | None) -> None:
+    """Redrawn in place; a failed read is shown below the last state, and does not end it."""
+    from rich.live import Live
+
+    found = await _read(resources, name)
+    with Live(
+        rich_trees(_trees(found) or [Node([_none(given())])]), console=console(), auto_refresh=False, vertical_overflow="visible"
+    ) as live:
+        while True:
+            live.refresh()
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                found, problem = await _read(resources, name), []
+            except CommandError as error:
+                problem = [Node([f"last read failed: {error.message}"])]
+            live.update(rich_trees([*(_trees(found) or [Node([_none(given())])]), *problem]))

@@ -1,0 +1,140 @@
+"""A resource as a tree of lines, what a person wants to see first on top. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..crd.base import FINALIZER
+from .deployments_of import history
+from .output import BAD, DOUBTFUL, FAINT, GOOD, STRONG, Cell, Cells, Node
+from .view import SERVING, Condition, Object, conditions, deployment_id, environment_name, items, moment, part, spec, status
+
+_FAILED = frozenset({"BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED", "UNHEALTHY", "INACTIVE", "DEACTIVATING"})
+
+
+def tree(resource: Object) -> Node:
+    """Sections that have nothing to show are left out."""
+    meta, seen = resource["metadata"], status(resource)
+    head = f"environment {environment_name(resource)} of chain {spec(resource).get('chainID')}"
+    root = Node([Cell(f"{meta['namespace']}/{meta['name']}", STRONG), head])
+    root.children += _notes(resource)
+    root.children += [Node(_of_condition(each)) for each in conditions(resource)]
+    root.children += _rollout(resource)
+    root.children += _deployment(resource, "currentDeployment", "Current", "")
+    root.children += _deployment(resource, "candidateDeployment", "Candidate", _promotion(seen))
+    root.children += _drift(seen)
+    root.children += _history(resource)
+    root.children += [Node([label, *cells]) for label, cells in _facts(seen)]
+    return root
+
+
+def _notes(resource: Object) -> Iterator[Node]:
+    meta = resource["metadata"]
+    if meta.get("deletionTimestamp"):
+        held = " (waits for the operator's cleanup)" if FINALIZER in (meta.get("finalizers") or ()) else ""
+        yield Node([Cell("Deleting", BAD), f"since {moment(meta['deletionTimestamp'])}{held}"])
+    policy = spec(resource).get("managementPolicy")
+    if policy in ("Pause", "Observe"):
+        text = "no call is made; this is the last observed state" if policy == "Pause" else "drift is reported, nothing is corrected"
+        yield Node([Cell(str(policy), DOUBTFUL), text])
+    if not status(resource).get("conditions"):
+        yield Node([Cell("Pending", DOUBTFUL), "the operator has not acted on it yet"])
+
+
+def _of_condition(seen: Condition) -> Cells:
+    good = "False" if seen.type in ("Stalled", "Reconciling") else "True"
+    bad = BAD if seen.type != "Reconciling" else DOUBTFUL
+    style = FAINT if not seen.current else DOUBTFUL if seen.status == "Unknown" else GOOD if seen.status == good else bad
+    old = "" if seen.current else " (of an earlier generation)"
+    since = f", since {moment(seen.since)}" if seen.since else ""
+    return [seen.type, Cell(seen.status, style), f"{seen.reason}{since}: {seen.message}{old}".removesuffix(": ")]
+
+
+def _rollout(resource: Object) -> Iterator[Node]:
+    found = part(status(resource), "rollout")
+    if not found:
+        return
+    gate, plan = str(found.get("waitsFor") or "?"), found.get("plan")
+    children = [Node([str(found["message"])])] if found.get("message") else []
+    if found.get("nextWindow"):
+        children.append(Node([f"next window: {moment(found['nextWindow'])}"]))
+    if gate == "Approval":
+        children.append(Node([f"to approve it: chainenv approve {resource['metadata']['name']} -n {resource['metadata']['namespace']}"]))
+    yield Node(["Rollout", Cell(f"waits for {gate}", DOUBTFUL), f"plan {plan}" if plan else ""], children)
+
+
+def _promotion(seen: Object) -> str:
+    found = part(seen, "promotion")
+    percent = found.get("trafficPercent")
+    traffic = f", {percent}% of the traffic" if percent is not None else ""
+    message = f": {found['message']}" if found.get("message") else ""
+    return f"promotion {found['state']}{traffic}{message}" if found.get("state") else ""
+
+
+def _deployment(resource: Object, which: str, label: str, more: str) -> Iterator[Node]:
+    found = part(status(resource), which)
+    if not found.get("id"):
+        return
+    created = f"created {moment(found['createdAt'])}" if found.get("createdAt") else ""
+    state = str(found.get("status") or "")
+    texts = ", ".join(filter(None, (created, more)))
+    chainlets = [Node(_chainlet(status(resource), each)) for each in items(found, "chainlets")]
+    if found.get("chainletsOmitted"):
+        chainlets.append(Node([f"and {found['chainletsOmitted']} more"]))
+    yield Node([label, Cell(state, _style(state)), f"{found['id']}  {texts}".rstrip()], chainlets)
+
+
+def _style(state: str) -> str:
+    return GOOD if state in SERVING else BAD if state in _FAILED else DOUBTFUL
+
+
+def _chainlet(seen: Object, chainlet: Object) -> Cells:
+    name, state = str(chainlet.get("name", "")), str(chainlet.get("status", ""))
+    settings = next((each for each in items(seen, "chainletSettings") if each.get("chainletName") == name), {})
+    scaling = part(chainlet, "autoscalingSettings") or part(settings, "autoscalingSettings")
+    least, most = scaling.get("minReplica"), scaling.get("maxReplica")
+    span = "" if least is None and most is None else f" ({_or_unknown(least)}-{_or_unknown(most)})"
+    count = chainlet.get("activeReplicaCount", 0)
+    size = chainlet.get("instanceTypeName") or part(settings, "instanceType").get("name") or part(settings, "instanceType").get("id") or ""
+    return [name, Cell(state, _style(state)), f"{count} replica{'' if count == 1 else 's'}{span}", str(size)]
+
+
+def _or_unknown(value: object) -> str:
+    return "?" if value is None else str(value)
+
+
+def _drift(seen: Object) -> Iterator[Node]:
+    found = items(seen, "drift")
+    if found:
+        lines = [Node([str(each.get("path")), f"{each.get('actual')}", f"wanted {each.get('desired')}"]) for each in found]
+        omitted = seen.get("driftOmitted")
+        lines += [Node([f"and {omitted} more"])] if omitted else []
+        yield Node([Cell("Drift", DOUBTFUL), "not corrected"], lines)
+
+
+def _history(resource: Object) -> Iterator[Node]:
+    found = history(resource)
+    if found:
+        current = deployment_id(resource, "currentDeployment")
+        yield Node(["History"], [Node(_served(each, current)) for each in found])
+
+
+def _served(entry: Object, current: str | None) -> Cells:
+    until = moment(entry.get("until"))
+    span = f"{moment(entry.get('since'))} - {until or ('now' if entry.get('deploymentID') == current else '?')}"
+    by = " ".join(str(entry[name]) for name in ("source", "by") if entry.get(name))
+    return [str(entry.get("deploymentID")), span, str(entry.get("cause") or ""), by]
+
+
+def _facts(seen: Object) -> Iterator[tuple[str, Cells]]:
+    cost, schedule, endpoints = (part(seen, name) for name in ("cost", "schedule", "endpoints"))
+    if cost:
+        unit = f" {cost.get('currency', 'USD')} an hour"
+        span = f" (from {cost['minPerHour']} to {cost['maxPerHour']})" if cost.get("minPerHour") and cost.get("maxPerHour") else ""
+        yield "Cost", [f"{cost.get('perHour', '?')}{unit}{span}"]
+    if schedule:
+        change = f", next change {moment(schedule['nextChange'])}" if schedule.get("nextChange") else ""
+        yield "Schedule", [f"{schedule.get('active') or 'none active'}{change}"]
+    for name in ("run", "async"):
+        if endpoints.get(name):
+            yield "Run" if name == "run" else "Async", [str(endpoints[name])]

@@ -1,0 +1,140 @@
+"""From an environment as Baseten shows it to the manifest that declares it so. Applied, it asks for nothing but reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..crd.types import API_VERSION, ENVIRONMENT_NAME_PATTERN, KIND, ChainEnvironmentSpec, SecretKeyRef, kubernetes_name
+from .environment import ChainletState, Environment
+from .values import ROLLING, Settings
+
+Json = dict[str, Any]
+Step = str | int
+
+MOST_CHAINLETS = 200
+LONGEST_NAME = 253
+"""Of chainletSettings, and of metadata.name."""
+
+
+class NotDeclarableError(ValueError):
+    """No manifest can declare it; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the manifest says beside the environment. ``prefix`` stands before the environment's name in metadata.name."""
+
+    chain_id: str
+    namespace: str | None = None
+    prefix: str = ""
+    policy: str | None = None
+    secret: SecretKeyRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``omitted``: what Baseten shows and a resource cannot say, each with its value; it stays as it is."""
+
+    name: str
+    document: Json
+    omitted: tuple[str, ...] = field(default=())
+
+
+def manifest_of(environment: Environment, origin: Origin) -> Manifest:
+    """Raises NotDeclarableError for a chain or environment whose name a resource cannot have."""
+    name = origin.prefix + environment.name
+    if len(name) > LONGEST_NAME or not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
+        raise NotDeclarableError(f"environment {environment.name}: no resource can have the name {name!r}")
+    spec: Json = {"chainID": origin.chain_id, "environmentName": environment.name}
+    if origin.policy is not None:
+        spec["managementPolicy"] = origin.policy
+    if origin.secret is not None:
+        spec["apiKeySecretRef"] = origin.secret.model_dump(by_alias=True)
+    if promotion := _nested(environment.promotion):
+        spec["promotionSettings"] = promotion
+    if environment.chainlets:
+        spec["chainletSettings"] = [_chainlet(state) for state in environment.chainlets[:MOST_CHAINLETS]]
+    more = environment.chainlets[MOST_CHAINLETS:]
+    omitted = (*_make_valid(spec), *(f"chainletSettings[{state.name}]" for state in more))
+    if name == environment.name:
+        del spec["environmentName"]
+    metadata = {"name": name} if origin.namespace is None else {"name": name, "namespace": origin.namespace}
+    return Manifest(name, {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}, omitted)
+
+
+def _chainlet(state: ChainletState) -> Json:
+    entry: Json = {"chainletName": state.name}
+    if state.instance_type is not None and state.instance_type.id:
+        entry["instanceTypeID"] = state.instance_type.id
+    if state.autoscaling:
+        entry["autoscalingSettings"] = _nested(state.autoscaling)
+    return entry
+
+
+def _nested(settings: Settings) -> Json:
+    """By the resource's names."""
+    out: Json = {}
+    for path, value in settings.items():
+        *parents, last = (kubernetes_name(part) for part in path.split("."))
+        where = out
+        for parent in parents:
+            where = where.setdefault(parent, {})
+        where[last] = value
+    return out
+
+
+def _make_valid(spec: Json) -> Iterator[str]:
+    """Takes out what the CRD does not allow, so that the API server takes the rest; what it was, with its value."""
+    while problems := _problems(spec):
+        if own := next((str(place[0]) for place in problems if len(place) == 1), None):
+            raise NotDeclarableError(f"environment {spec['environmentName']}: no resource can have {own} {spec[own]!r}")
+        unnamed = {place[1] for place in problems if len(place) == 3 and place[2] == "chainletName"}
+        for place in [("chainletSettings", index) for index in sorted(unnamed, reverse=True)] or problems:
+            yield _taken_out(spec, place)
+
+
+def _problems(spec: Json) -> list[tuple[Step, ...]]:
+    """Where a value stands that the CRD does not allow: by its schema, else by its rules about two fields."""
+    try:
+        ChainEnvironmentSpec.model_validate(spec)
+    except ValidationError as error:
+        return list(dict.fromkeys(tuple(each["loc"]) for each in error.errors()))
+    return list(_contradictions(spec))
+
+
+def _contradictions(spec: Json) -> Iterator[tuple[Step, ...]]:
+    """The CRD's rules about two fields, as far as two values of Baseten's can break them."""
+    promotion = spec.get("promotionSettings", {})
+    rolling = kubernetes_name(ROLLING)
+    pair = ("maxSurgePercent", "maxUnavailablePercent")
+    shares = [promotion.get(rolling, {}).get(name) for name in pair]
+    if promotion.get("rollingDeploy") and None not in shares and (shares[0] == 0) == (shares[1] == 0):
+        yield from (("promotionSettings", rolling, name) for name in pair)
+    for index, chainlet in enumerate(spec.get("chainletSettings", ())):
+        scaling = chainlet.get("autoscalingSettings", {})
+        if "minReplica" in scaling and scaling["minReplica"] > scaling.get("maxReplica", scaling["minReplica"]):
+            yield from (("chainletSettings", index, "autoscalingSettings", name) for name in ("minReplica", "maxReplica"))
+
+
+def _taken_out(spec: Json, place: Sequence[Step]) -> str:
+    where: Any = spec
+    words = []
+    for step in place[:-1]:
+        where = where[step]
+        words.append(_word(step, where))
+    value = where.pop(place[-1])
+    words.append(_word(place[-1], value))
+    return f"{''.join(words).lstrip('.')} {_text(value)}"
+
+
+def _word(step: Step, value: Any) -> str:
+    return f".{step}" if isinstance(step, str) else f"[{value.get('chainletName', step)}]"
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, Mapping) else str(value)
