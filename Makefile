@@ -12,6 +12,10 @@ CRD := crds/chains.baseten.co_chainenvironments.yaml
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
   if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done)
 
+# What needs neither a process nor a port; and the branch coverage that `make cover` asks for, per cent.
+PURE := tests/unit/core tests/unit/engine tests/property
+FLOOR := 95
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +30,15 @@ test: check ## Check everything, then run all tests
 	@$(BIN)/python -m chainenv_sandbox.gotools >/dev/null
 	$(BIN)/pytest -n 4  # most of the time each of them waits
 
+.PHONY: unit
+unit: $(STAMP) ## Run the pure tests, in seconds: the rules, tables and properties
+	$(BIN)/pytest -q $(PURE)
+
+.PHONY: cover
+cover: $(STAMP) ## Branch coverage of core, engine and api by the tests that need no cluster, with a floor
+	$(BIN)/coverage run -m pytest -q $(PURE) tests/unit/api tests/simulation/test_scenarios.py
+	$(BIN)/coverage report --fail-under=$(FLOOR)
+
 .PHONY: soak
 soak: $(STAMP) ## Let everything go wrong at random for MINUTES=5 (SEED=... repeats what was chosen)
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
@@ -36,7 +49,7 @@ simulate: $(STAMP) ## Play RUNS=1000 virtual days of faults from SEED=1 on: a fa
 	$(BIN)/python -m tests.simulation --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
 
 .PHONY: bench
-bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, shared, fleet, profile
+bench: $(STAMP) ## Measure speed, memory and CPU beside what is possible: ten minutes, or WHAT=storm, limit, shared, fleet, scrape, large, profile
 	@$(BIN)/chainenv-sandbox binaries >/dev/null
 	$(BIN)/python -m benchmarks $(WHAT)
 
@@ -91,6 +104,11 @@ sbom: $(SUPPLY)/.installed ## Write dist/sbom.cdx.json: the operator's locked de
 .PHONY: audit
 audit: $(SUPPLY)/.installed ## Ask for known vulnerabilities in the operator's locked dependencies
 	$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/run.txt
+
+.PHONY: base
+base: ## Refuse a base image that the Dockerfile does not name by its digest (a release needs it)
+	@! grep -n '^FROM ' $(or $(DOCKERFILE),Dockerfile) | grep -Ev '@sha256:[0-9a-f]{64}( |$$)' || \
+	  { echo "name it by digest: docker buildx imagetools inspect python:3.13-slim, then FROM python:3.13-slim@sha256:..." >&2; exit 1; }
 
 .PHONY: docs
 docs: $(SITE)/.installed ## Build the site of docs/ into build/site/

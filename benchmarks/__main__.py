@@ -1,12 +1,20 @@
-"""python -m benchmarks [storm|limit|shared|fleet|profile]...: without names, all but the profile, one after the other."""
+"""python -m benchmarks [storm|limit|shared|fleet|scrape|large|profile]...: without names, all but the profile, one after the other."""
 
 from __future__ import annotations
 
 import sys
 
-from . import fleet, limit, profile, shared, storm
+from . import fleet, large, limit, profile, scrape, shared, storm
 
-ALL = {"storm": storm.measure, "limit": limit.measure, "shared": shared.measure, "fleet": fleet.measure, "profile": profile.measure}
+ALL = {
+    "storm": storm.measure,
+    "limit": limit.measure,
+    "shared": shared.measure,
+    "fleet": fleet.measure,
+    "scrape": scrape.measure,
+    "large": large.measure,
+    "profile": profile.measure,
+}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or [name for name in ALL if name != "profile"]

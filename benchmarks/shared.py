@@ -19,5 +19,7 @@ def measure(count: int = 500) -> Iterator[str]:
                 operator.wait_active(count)
                 seconds = time.time() - begun
             refused = here.simulator.state()["rate_limited"]
-        bound = count / left
-        yield f"{count} creations, {left}/s are left: {seconds:.1f} s, {seconds / bound:.1f} times the bound; {refused} answers 429"
+            creations, reads = (len(here.simulator.journal(method=method)) / left for method in ("POST", "GET"))
+        yield f"{count} creations, {left}/s of each kind are left: {seconds:.1f} s; {refused} answers 429"
+        ratio = seconds / max(creations, reads)
+        yield f"  at that rate its creations take {creations:.1f} s, its reads {reads:.1f} s; ratio to the longer {ratio:.2f} (budget 1.3)"

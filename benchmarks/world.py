@@ -80,6 +80,14 @@ class Operator:
     def signal(self, number: int) -> None:
         self._child.signal(number)
 
+    def most_memory(self) -> float:
+        """Resident memory at its peak, MiB. The command is the only child of its supervisor."""
+        supervisor = self._child._process.pid
+        (command,) = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{command}/status").read_text(encoding="ascii"))
+        assert found is not None
+        return int(found[1]) / 1024
+
     def stop(self) -> None:
         self._child.stop(60)
         self._http.close()

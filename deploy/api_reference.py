@@ -28,9 +28,7 @@ def reference(crd: str) -> str:
         parts.append(f"## {name}\n\n{_cell(schema[name].get('description', ''))}\n\n" + _table(schema[name]))
         rules = list(_rules(schema[name], name))
         if rules:
-            parts.append(
-                "Rules that the API server checks, with what it answers:\n\n" + "".join(f"- `{path}`: {text}\n" for path, text in rules)
-            )
+            parts.append("Rules of the API server, with what it answers:\n\n" + "".join(f"- `{path}`: {text}\n" for path, text in rules))
     parts.append("## Printed columns\n\n" + _columns(version.get("additionalPrinterColumns", ())))
     return "\n".join(parts)
 

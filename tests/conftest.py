@@ -1,4 +1,4 @@
-"""Which tests share a process, and what they measured or covered, told at the end of a run."""
+"""Which tests share a process, and what they measured or covered, printed at the end of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ MEASURED = "measured"
 
 
 class _Together(LoadScopeScheduling):
-    """Tests of a file with something made once for the file run in one process; all others wherever there is room."""
+    """Tests of a file with something made once for the file run in one process; all others wherever there is room.
+
+    xdist's own --dist=loadgroup (3.8.0) puts the group into an item's id, which pytest 9.2 does not allow any more: it groups nothing.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -55,14 +58,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 if name == MEASURED:
                     measured.append(str(value))
     if outcomes:
-        _tell_matrix(terminalreporter, outcomes)
+        _print_matrix(terminalreporter, outcomes)
     if measured:
         terminalreporter.section("measured")
         for line in sorted(measured):
             terminalreporter.line(line)
 
 
-def _tell_matrix(terminalreporter: pytest.TerminalReporter, outcomes: Counter[tuple[str, bool]]) -> None:
+def _print_matrix(terminalreporter: pytest.TerminalReporter, outcomes: Counter[tuple[str, bool]]) -> None:
     terminalreporter.section("crash matrix: SIGKILL at each boundary of each kind of work")
     works = sorted({work for work, _ in outcomes})
     for work in works:

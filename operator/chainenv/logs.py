@@ -11,8 +11,8 @@ from .engine.context import RESOURCE
 from .settings import Settings
 
 _QUIET = ("kopf", "httpx", "httpcore", "aiohttp", "asyncio", "kubernetes")
-"""Libraries that say more than anyone asked for; they are heard from WARNING on."""
-_SHOWN = ("chain", "environment", "generation", "call", "duration_seconds", "outcome", "retry_seconds")
+"""Libraries that log more than anyone needs; they are logged from WARNING on."""
+_TRAILING = ("chain", "environment", "generation", "call", "duration_seconds", "outcome", "retry_seconds")
 """Fields that a line of text ends with; JSON has all there are."""
 
 
@@ -35,15 +35,15 @@ class _OneLine(logging.Formatter):
         if "resource_name" in record.__dict__:
             record.message = f"{record.__dict__['namespace']}/{record.__dict__['resource_name']}: {record.message}"
         line = super().formatMessage(record)
-        fields = " ".join(f"{name}={record.__dict__[name]}" for name in _SHOWN if name in record.__dict__)
+        fields = " ".join(f"{name}={record.__dict__[name]}" for name in _TRAILING if name in record.__dict__)
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in (f"{line}  {fields}" if fields else line))
 
 
 def _about(record: logging.LogRecord) -> bool:
     """Every line written during a run names its resource: as fields in JSON, around the message in text."""
     if record.name.startswith("kopf"):
-        record.exc_info = None  # what matters of it is told in one line where the watch is started again
-        if record.levelno > logging.WARNING:  # it tries again by itself, or the watch is started again
+        record.exc_info = None  # what matters of it is logged where the watch is started again
+        if record.levelno > logging.WARNING:  # it retries, or the watch is started again
             record.levelno, record.levelname = logging.WARNING, "WARNING"
     about = RESOURCE.get()
     if about and "resource_name" not in record.__dict__:

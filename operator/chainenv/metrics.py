@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+import asyncio
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
 from . import __version__
 
@@ -28,7 +32,9 @@ reconcile_seconds = Histogram("chainenv_reconcile_seconds", "Duration of one run
 queue_length = Gauge("chainenv_queue_length", "Resources in the queue, waiting or being handled.", registry=REGISTRY)
 queue_late_seconds = Gauge("chainenv_queue_late_seconds", "How long the longest waiting due resource has been waiting.", registry=REGISTRY)
 resources = Gauge("chainenv_resources", "ChainEnvironments known.", registry=REGISTRY)
-relist_missed = Counter("chainenv_relist_missed", "Changes found by the periodic relist that the watch had not told of.", registry=REGISTRY)
+relist_missed = Counter(
+    "chainenv_relist_missed", "Changes found by the periodic relist that the watch had not reported.", registry=REGISTRY
+)
 leader = Gauge("chainenv_leader", "1 while this process acts.", registry=REGISTRY)
 resources_condition = Gauge(
     "chainenv_resources_condition",
@@ -57,3 +63,28 @@ chainlet_status = Gauge(
     ["resource_namespace", "resource", "chainlet", "status"],
     registry=REGISTRY,
 )
+
+KEPT_SECONDS = 3.0
+"""For so long whoever scrapes gets the same text: it can take a second to make, and scrapers are more than one."""
+
+
+class Exposition:
+    """The text of /metrics, made in a thread: the event loop goes on meanwhile. ``refresh`` sets gauges, in the loop, just before."""
+
+    def __init__(
+        self, refresh: Callable[[], None], registry: CollectorRegistry = REGISTRY, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._refresh = refresh
+        self._registry = registry
+        self._clock = clock
+        self._made: asyncio.Task[bytes] | None = None
+        self._at = 0.0
+
+    async def text(self) -> bytes:
+        """At most ``KEPT_SECONDS`` old; one is made at a time, for all who ask."""
+        made = self._made
+        if made is None or (made.done() and (self._clock() - self._at >= KEPT_SECONDS or made.exception() is not None)):
+            self._refresh()
+            made = self._made = asyncio.create_task(asyncio.to_thread(generate_latest, self._registry))
+            self._at = self._clock()
+        return await asyncio.shield(made)

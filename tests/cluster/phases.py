@@ -13,7 +13,8 @@ from chainenv.core.reasons import Reason
 from chainenv.core.status import Report, project, to_json
 from chainenv.crd.types import ChainEnvironmentStatus
 
-from ..unit.core.helpers import deployment, environment, report, running, state
+from ..unit.core.helpers import deployment, environment, report, running, state, unread
+from ..unit.core.helpers import paused as paused_report
 
 Json = dict[str, Any]
 
@@ -93,16 +94,16 @@ def phases() -> Iterator[Phase]:
 def _before_and_after() -> Iterator[Phase]:
     yield Phase("no status at all", thing(None), "Progressing", None, ("not observed",))
     yield Phase("nobody has looked yet", thing({"observedGeneration": -1}), "Progressing", "InProgress", ("not observed",))
-    create = CreateEnvironment({}, ())
-    yield Phase("created", shown(report(None, calls=(create,))), "Progressing", "InProgress", ("Creating", "create the environment"))
+    create = CreateEnvironment("environment staging of chain abcd1234", {}, ())
+    yield Phase("created", shown(report(None, changes=(create,))), "Progressing", "InProgress", ("Creating", "create the environment"))
     yield Phase("settled", shown(SETTLED), "Healthy", "Current", ("dep-1 is ACTIVE",))
     stale = shown(SETTLED, generation=2)
     yield Phase("another spec, not looked at yet", stale, "Progressing", "InProgress", ("not acted on this spec yet",))
     for reason in PASSING:
         yield from _failing(reason)
-    old = report(None, finding(Reason.UNAVAILABLE, Severity.BLOCKED), observed=False, complete=False, stale=True, failing_for=900)
+    old = unread(finding(Reason.UNAVAILABLE, Severity.BLOCKED), acted_on=False, stale=True, failing_for=900)
     yield Phase("Baseten is away for long", shown(SETTLED, old), "Progressing", "InProgress")
-    paused = report(None, observed=False, paused=True)
+    paused = paused_report()
     yield Phase("paused", shown(SETTLED, paused), "Suspended", "Current", ("Paused", "last observed state"))
     yield Phase("paused from the start", shown(paused), "Suspended", "InProgress", ("Paused",))
     leaving = {"deletionTimestamp": "2026-03-01T12:00:00Z", "finalizers": ["chains.baseten.co/deactivate"]}
@@ -117,7 +118,7 @@ def _failing(reason: Reason) -> Iterator[Phase]:
     trouble = finding(reason, Severity.BLOCKED)
 
     def failing(seconds: float) -> Report:
-        return report(None, trouble, observed=False, complete=False, failing_for=seconds)
+        return unread(trouble, acted_on=False, failing_for=seconds)
 
     yield Phase(f"{reason} at first", shown(failing(0)), "Progressing", "InProgress", ("not acted", reason))
     yield Phase(f"{reason} once", shown(SETTLED, failing(0)), "Healthy", "Current", ("dep-1 is ACTIVE",))
@@ -142,7 +143,7 @@ def _deployments() -> Iterator[Phase]:
     for status in (*COMING, "ACTIVE", "SCALED_TO_ZERO", "ODD"):
         coming = with_current("ACTIVE", candidate=deployment("dep-2", status))
         yield Phase(f"one that is {status} is being promoted", shown(report(coming)), "Progressing", "InProgress", (f"dep-2 is {status}",))
-    yield Phase("paused during a rollout", shown(ROLLING, report(None, observed=False, paused=True)), "Suspended", "InProgress")
+    yield Phase("paused during a rollout", shown(ROLLING, paused_report()), "Suspended", "InProgress")
     for status in (*FAILED, "BUILD_STOPPED", "INACTIVE", "DEACTIVATING"):
         candidate = deployment("dep-2", status, running("HelloWorld", status=status))
         yield Phase(
@@ -158,7 +159,7 @@ def _deployments() -> Iterator[Phase]:
     ramping = with_current("ACTIVE", promotion_progress=PromotionProgress("RAMPING_UP", 30))
     yield Phase("ramping up", shown(report(ramping)), "Progressing", "InProgress", ("RAMPING_UP, 30 %",))
     types = UpdateInstanceTypes({"HelloWorld": "4x16"}, ())
-    yield Phase("instance types were sent", shown(SETTLED, report(SERVING, calls=(types,))), "Progressing", "InProgress", ("RollingOut",))
+    yield Phase("instance types were sent", shown(SETTLED, report(SERVING, changes=(types,))), "Progressing", "InProgress", ("RollingOut",))
     next_one = with_current("FAILED", candidate=deployment("dep-2", "BUILDING"))
     yield Phase("failed, and the next one is coming", shown(report(next_one)), "Progressing", "InProgress", ("dep-2 is BUILDING",))
 
@@ -166,7 +167,8 @@ def _deployments() -> Iterator[Phase]:
 def _troubles() -> Iterator[Phase]:
     for reason in STALLED:
         seen = None if reason in (Reason.ENVIRONMENT_EXISTS, Reason.CHAIN_NOT_FOUND) else SERVING
-        stalled = report(seen, finding(reason, Severity.STALLED), observed=seen is not None)
+        why = finding(reason, Severity.STALLED)
+        stalled = report(seen, why) if seen is not None else unread(why)
         yield Phase(reason, shown(stalled), "Degraded", "Failed", (reason, f"why {reason}"))
     for reason in NOT_SYNCED:
         yield Phase(reason, shown(report(SERVING, finding(reason, Severity.BLOCKED))), "Healthy", "Current", ("ACTIVE", f"why {reason}"))

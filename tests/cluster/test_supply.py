@@ -16,7 +16,7 @@ import yaml
 
 from chainenv_sandbox.gotools import ensure_tool
 
-from .shop import ROOT, run
+from .shop import CHART, ROOT, Helm, Json, run
 
 pytestmark = pytest.mark.xdist_group("tools")
 
@@ -53,7 +53,7 @@ def test_the_same_sources_make_the_same_wheel(tmp_path: Path) -> None:
 
 
 def test_the_workflows_are_sound() -> None:
-    assert [path.name for path in WORKFLOWS] == ["ci.yaml", "release.yaml"]
+    assert [path.name for path in WORKFLOWS] == ["audit.yaml", "ci.yaml", "release.yaml"]
     done = run(ensure_tool("actionlint"), "-no-color", *map(str, WORKFLOWS))
     assert done.stdout == ""
 
@@ -74,3 +74,62 @@ def test_what_the_workflows_make_is_in_the_makefile() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for path in WORKFLOWS:
         assert set(re.findall(r"run: make (\w+)", path.read_text())) <= targets
+
+
+def jobs(workflow: str) -> Json:
+    found: Json = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())["jobs"]
+    return found
+
+
+def test_what_builds_may_not_publish_and_what_publishes_builds_nothing() -> None:
+    """A dependency that turns bad while it is built meets no token that could write."""
+    for name, job in jobs("release.yaml").items():
+        publishes = "write" in job.get("permissions", {}).values()
+        used = [step.get("uses", "").partition("@")[0] for step in job["steps"]]
+        made = [step for step in job["steps"] if re.match(r"make|pip|python|docker build", step.get("run", ""))]
+        assert publishes == name.startswith(("publish-", "release")), name
+        assert not publishes or not ({"actions/checkout", "docker/build-push-action"} & set(used) or made), name
+        assert not publishes or used[0] == "actions/download-artifact", name
+
+
+def test_a_job_has_the_rights_that_its_steps_need_and_no_other() -> None:
+    needs = {"release": {"contents", "id-token", "attestations"}, "publish-python": {"id-token"}}
+    needs |= {name: {"packages", "id-token", "attestations"} for name in ("publish-image", "publish-chart")}
+    assert {name: set(job["permissions"]) for name, job in jobs("release.yaml").items() if "permissions" in job} == needs
+
+
+def test_the_published_chart_names_the_image_by_digest(helm: Helm, tmp_path: Path) -> None:
+    """The release's own line, tried on a copy of the chart."""
+    chart, digest = tmp_path / "deploy" / "helm" / "chainenv-operator", "sha256:" + "a" * 64
+    shutil.copytree(CHART, chart)
+    [step] = [step for step in jobs("release.yaml")["chart"]["steps"] if "DIGEST" in step.get("env", {})]
+    edit = step["run"].partition("helm template")[0]
+    environment = {**os.environ, "IMAGE": "registry.example.com/team/chainenv-operator", "DIGEST": digest}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", edit], cwd=tmp_path, env=environment, check=True)
+    rendered = helm("template", "chainenv-operator", str(chart)).stdout
+    assert f"image: registry.example.com/team/chainenv-operator@{digest}" in rendered
+
+
+@pytest.mark.parametrize(
+    ("line", "accepted"),
+    [("python:3.13-slim", False), ("python:3.13-slim@sha256:abc", False), ("python:3.13-slim@sha256:" + "a" * 64, True)],
+)
+def test_a_release_refuses_a_base_image_that_can_move(tmp_path: Path, line: str, accepted: bool) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(f"FROM {line} AS build\nRUN true\nFROM {line}\n")
+    done = subprocess.run(["make", "-s", "base", f"DOCKERFILE={dockerfile}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is accepted, done.stderr
+    assert accepted or "by digest" in done.stderr
+    assert {"run": "make base"}.items() <= next(
+        step for step in jobs("release.yaml")["image"]["steps"] if "digest" in step.get("name", "")
+    ).items()
+
+
+def test_everything_that_is_pinned_is_looked_after() -> None:
+    config = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())
+    assert {each["package-ecosystem"] for each in config["updates"]} == {"github-actions", "pip", "docker"}
+    for each in config["updates"]:
+        assert (ROOT / each["directory"].lstrip("/")).is_dir()
+    audit = yaml.safe_load((ROOT / ".github" / "workflows" / "audit.yaml").read_text())
+    assert audit[True]["schedule"], "`on` is a boolean in YAML 1.1"
+    assert audit["jobs"]["dependencies"]["steps"][-1] == {"run": "make audit"}

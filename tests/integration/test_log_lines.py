@@ -42,7 +42,7 @@ def test_each_thing_done_is_one_line_with_its_resource_its_call_and_how_long_it_
     for line, call, generation in ((created, "create_environment", 1), (corrected, "update_autoscaling", 2)):
         expected = {**about, "call": call, "generation": generation}
         assert {name: line.get(name) for name in expected} == expected
-        assert 0 < line["duration_seconds"] < 60
+        assert line["duration_seconds"] > 0
     assert created["message"] == f"EnvironmentCreated: created environment support-eu of chain {CHAIN}"
     assert corrected["event"] == "AutoscalingCorrected"
     told = [line["message"] for line in lines(stage)]

@@ -7,7 +7,7 @@ import pytest
 from .harness.case import Case
 from .harness.cluster import Json
 from .harness.manifests import chainlet
-from .harness.stage import Sent, Stage, condition, is_handled, is_settled
+from .harness.stage import Sent, Stage, condition, is_settled
 
 LONG = 1000.0
 """Baseten's clock is moved on by so much at the end: a candidate is not promoted before, and a failed one stays to be seen."""
@@ -39,9 +39,8 @@ def wait_serves(case: Case, deployment: str) -> Json:
 
 
 def wait_waits(case: Case, deployment: str, running: str) -> None:
-    """It says that the one waits until the other has been promoted."""
-    told = f"the promotion of deployment {deployment} waits until deployment {running} has been promoted"
-    case.wait_for(told, lambda seen: is_handled(seen) and told in condition(seen, "Synced")["message"])
+    """The one waits until the other has been promoted."""
+    case.wait_condition("Synced", "False", "PromotionRunning", deployment, running)
 
 
 def candidate(seen: Json) -> Json:

@@ -181,7 +181,7 @@ def test_a_relist_finds_what_a_silent_watch_did_not_tell(stage: Stage, proxy: Pr
     watched(proxy)
     assert proxy.mute_watches(new=True)
     changed_is_handled(case)
-    assert "changes that the watch had not told of" in operator.log
+    assert "changes that the watch had not reported" in operator.log
     metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
     assert re.search(r"^chainenv_relist_missed_total [1-9]", metrics, re.MULTILINE)
 
@@ -193,7 +193,7 @@ def test_a_relist_finds_that_a_resource_is_gone(stage: Stage, proxy: Proxy, prox
     assert proxy.mute_watches(new=True)
     case.delete()
     case.wait_gone()
-    wait_until("it is told", lambda: "changes that the watch had not told of" in operator.log)
+    wait_until("it is logged", lambda: "changes that the watch had not reported" in operator.log)
     assert case.sent() == []
     nobody_looks(operator, case)
 

@@ -209,7 +209,7 @@ def test_a_push_after_a_failed_first_deployment_makes_it_ready(running: Stage) -
 def test_a_deployment_that_somebody_switched_off_is_told(running: Stage) -> None:
     case = settled(running, "off")
     running.simulator.set_deployment(case.current(), status="INACTIVE")
-    case.wait_condition("Ready", "False", "DeploymentInactive", "activate it on Baseten")
+    case.wait_condition("Ready", "False", "DeploymentInactive")
     case.wait_looks(2)
     assert case.sent() == []
 

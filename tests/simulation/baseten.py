@@ -6,106 +6,13 @@ Written from the published behaviour alone; it shares nothing with the operator'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from .clock import VirtualLoop, stamp, wall
+from .model import DEFAULTS, OFF, PROMOTION_DEFAULTS, RUNNING, SERVING, Deployment, Environment, Json, RefusedError, Shape
 
-Json = dict[str, Any]
-RUNNING = ("BUILDING", "DEPLOYING", "LOADING_MODEL")
-OFF = ("INACTIVE", "DEACTIVATING", "BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED")
-SERVING = ("ACTIVE", "SCALED_TO_ZERO", "WAKING_UP")
-DEFAULTS = {
-    "min_replica": 0,
-    "max_replica": 1,
-    "autoscaling_window": 60,
-    "scale_down_delay": 900,
-    "concurrency_target": 1,
-    "target_utilization_percentage": 70,
-}
-PROMOTION_DEFAULTS: Json = {
-    "redeploy_on_promotion": False,
-    "rolling_deploy": False,
-    "ramp_up_while_promoting": False,
-    "ramp_up_duration_seconds": 600,
-    "promotion_cleanup_strategy": "SCALE_TO_ZERO",
-    "rolling_deploy_config": {
-        "rolling_deploy_strategy": "REPLICA",
-        "max_surge_percent": 25,
-        "max_unavailable_percent": 0,
-        "stabilization_time_seconds": 0,
-        "replica_overhead_percent": 0,
-    },
-}
-
-
-@dataclass
-class Shape:
-    """Which of the servers that there may be this is."""
-
-    old: bool = False
-    busy: int = 400
-    """What a second promotion is answered."""
-    normal_form: bool = False
-    """Instance type ids are shown in lower case."""
-    silent_types: bool = False
-    """A change of instance types is answered with ``chain_deployment: null`` and ``requires_redeployment: true``."""
-    types_at_once: bool = True
-    """The environment shows new instance types before their deployment serves."""
-    fresh_seconds: float = 3.0
-    """For so long a new object answers 404."""
-    build_seconds: float = 180.0
-    skew: float = 0.0
-    """By how much Baseten's clock is ahead."""
-    queues: bool = False
-    """A second promotion waits until the first is over, instead of being refused."""
-    ramp_seconds: float = 0.0
-    """From serving to having all of the traffic."""
-    audit: str = "refused"
-    """What the audit log answers: refused, absent, broken, empty, garbage, true, or late (two minutes after the change)."""
-    hides: tuple[str, ...] = ()
-    """Promotion settings that this server does not know: it drops them, and shows none."""
-
-
-class RefusedError(Exception):
-    def __init__(self, status: int, message: str, **more: Any) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"code": "ERROR", "message": message, **more}
-
-
-@dataclass
-class Deployment:
-    id: str
-    environment: str | None
-    created: float
-    types: dict[str, str]
-    status: str = "BUILDING"
-    served: bool = False
-    doomed: str | None = None
-    """The status that its building ends with, when that is a failure."""
-
-
-@dataclass
-class Environment:
-    name: str
-    created: float
-    types: dict[str, str] = field(default_factory=dict)
-    autoscaling: dict[str, Json] = field(default_factory=dict)
-    promotion: Json = field(default_factory=dict)
-    current: Deployment | None = None
-    candidate: Deployment | None = None
-    progress: str | None = None
-    paused: bool = False
-    """Somebody halted the promotion."""
-    queue: list[Deployment] = field(default_factory=list)
-    promoted: set[str] = field(default_factory=set)
-    """Every deployment that was asked to be promoted into it and began to be, with what came of it."""
-
-    @property
-    def busy(self) -> bool:
-        return self.candidate is not None and self.candidate.status in (*RUNNING, "ACTIVE")
+INSTANCE_TYPES = ("1x2", "2x8", "4x16", "A10G:2x24x96", "H100:2")
 
 
 class Baseten:
@@ -123,6 +30,8 @@ class Baseten:
         self.next_fails = 0
         self.garbled: Json = {}
         """Promotion settings that are shown as something else."""
+        self.hides_types = False
+        """No instance type is shown."""
         self.actor = "stranger-key"
         """Whose key the call has that is being handled."""
         self.audited: list[tuple[float, str, str, str, str]] = []
@@ -261,6 +170,9 @@ class Baseten:
 
     def _get_chain(self, *_: Any) -> Json:
         return {"id": self.chain, "name": "chain", "created_at": self._time(0), "deployments_count": len(self.deployments)}
+
+    def _list_instance_types(self, *_: Any) -> Json:
+        return {"instance_types": [self._type(type_id) for type_id in INSTANCE_TYPES]}
 
     def _list_deployments(self, *_: Any) -> Json:
         return {"deployments": [self._deployment(d) for d in self.deployments.values() if not self._fresh(d.created)]}
@@ -419,7 +331,7 @@ class Baseten:
             "chainlet_settings": [
                 {
                     "chainlet_name": name,
-                    "instance_type": self._type(environment.types[name]),
+                    "instance_type": None if self.hides_types else self._type(environment.types[name]),
                     "autoscaling_settings": dict(environment.autoscaling[name]) if visible else None,
                 }
                 for name in environment.types
@@ -429,7 +341,8 @@ class Baseten:
         if not self.shape.old:
             candidate = environment.candidate
             shown["candidate_deployment"] = self._deployment(candidate) if candidate else None
-            shown["in_progress_promotion"] = self._progress(environment)
+            if self.shape.tells:
+                shown["in_progress_promotion"] = self._progress(environment)
         return shown
 
     @staticmethod

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .apiserver import ApiServer, Raw
-from .baseten import OFF, RUNNING, SERVING, Baseten, Environment
+from .baseten import Baseten
+from .declared import allowed, declared_types, differs, flat_promotion
+from .model import OFF, RUNNING, SERVING, Environment
 from .wire import ROLLOUTS, Network, Sent
 
 Json = dict[str, Any]
@@ -57,6 +59,8 @@ class Invariants:
         self.held: set[str] = set()
         self.begun: dict[str, float] = {}
         self.rollouts: list[tuple[Sent, str, int]] = []
+        self.acts: Callable[[str], bool] = lambda _: True
+        """Whether a process is the one that may act."""
         self.neighbours: set[str] = set()
         self.failing_since: dict[str, float] = {}
         self.restricted_until: dict[str, float] = {}
@@ -123,6 +127,8 @@ class Invariants:
         if not write:
             return
         self.writes.append(sent)
+        if not self.acts(sent.process):
+            self.broken("only the leader acts", f"#{sent.number} {sent.endpoint} is sent by {sent.process}, which has lost the lead")
         self._managed(sent, now, name)
         if sent.endpoint not in ROLLOUTS:
             return
@@ -176,7 +182,7 @@ class Invariants:
         recent = self._recent(now, STALE_SPEC, name)
         if recent and all(s.get("managementPolicy") in ("Pause", "Observe") for s in recent):
             self.broken("nothing is written while paused or observed", f"#{sent.number} {sent.endpoint}")
-        if not any(_allowed(sent, spec) for spec in recent):
+        if not any(allowed(sent, spec) for spec in recent):
             self.broken(
                 "nothing unmanaged is sent",
                 f"#{sent.number} {sent.endpoint} {json.dumps(sent.body)}; the spec is {json.dumps(recent[-1:])}",
@@ -339,72 +345,3 @@ class Invariants:
             "DeploymentNotFound": spec.get("deploymentID") is not None and target is None,
             "Refused": target is not None and target.status not in SERVING,
         }.get(reason, False)
-
-
-def declared_types(spec: Json) -> Json:
-    return {c["chainletName"]: c["instanceTypeID"] for c in spec.get("chainletSettings", ()) if "instanceTypeID" in c}
-
-
-def snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
-
-
-def flat_promotion(spec: Json) -> Json:
-    settings = dict(spec.get("promotionSettings") or {})
-    inner = settings.pop("rollingDeployConfig", {})
-    out = {snake(k): v for k, v in settings.items()}
-    for name, value in inner.items():
-        out[snake(name)] = value
-    return out
-
-
-def differs(spec: Json, shown: Json | None, promoted: bool) -> str | None:
-    """The first managed field that a read does not confirm; None when it confirms all."""
-    if shown is None:
-        return "no environment"
-    there = {c["chainlet_name"]: c for c in shown["chainlet_settings"]}
-    for chainlet in spec.get("chainletSettings", ()):
-        seen = there.get(chainlet["chainletName"])
-        if seen is None:
-            return f"no chainlet {chainlet['chainletName']}"
-        kind = (seen.get("instance_type") or {}).get("id")
-        if "instanceTypeID" in chainlet and kind != chainlet["instanceTypeID"]:
-            return f"{chainlet['chainletName']} runs on {kind}, wanted {chainlet['instanceTypeID']}"
-        for name, value in (chainlet.get("autoscalingSettings") or {}).items():
-            if (seen.get("autoscaling_settings") or {}).get(snake(name)) != value:
-                return f"{chainlet['chainletName']} {name} is {(seen.get('autoscaling_settings') or {}).get(snake(name))}, wanted {value}"
-    promotion = {**shown["promotion_settings"], **shown["promotion_settings"]["rolling_deploy_config"]}
-    for name, value in flat_promotion(spec).items():
-        if promotion.get(name) != value:
-            return f"promotion setting {name} is {promotion.get(name)}, wanted {value}"
-    current = (shown.get("current_deployment") or {}).get("id")
-    return None if promoted or current == spec.get("deploymentID") else f"{spec.get('deploymentID')} was never promoted here"
-
-
-def _allowed(sent: Sent, spec: Json) -> bool:
-    body, chainlets = sent.body, {c["chainletName"]: c for c in spec.get("chainletSettings", ())}
-    if sent.endpoint == "promote":
-        return bool(body["deployment_id"] == spec.get("deploymentID"))
-    if sent.endpoint == "update_instance_types":
-        return all(declared_types(spec).get(u["chainlet_name"]) == u["instance_type_id"] for u in body["updates"])
-    if sent.endpoint == "update_autoscaling":
-        return all(_scaling(u, chainlets) for u in body["updates"])
-    if sent.endpoint == "update_environment":
-        return _settings(body["promotion_settings"], spec)
-    if sent.endpoint == "create_environment":
-        each = body.get("chainlet_settings") or ()
-        types = all(declared_types(spec).get(c["chainlet_name"], "1x2") == c.get("instance_type_id", "1x2") for c in each)
-        return types and all(_scaling(c, chainlets) for c in each) and _settings(body.get("promotion_settings") or {}, spec)
-    return sent.endpoint == "deactivate"
-
-
-def _scaling(update: Json, chainlets: Json) -> bool:
-    wanted = {snake(k): v for k, v in (chainlets.get(update["chainlet_name"], {}).get("autoscalingSettings") or {}).items()}
-    return all(wanted.get(k) == v for k, v in (update.get("autoscaling_settings") or {}).items())
-
-
-def _settings(sent: Json, spec: Json) -> bool:
-    """Surge and unavailable go with anything of their block: a server may put an omitted one back to its default."""
-    wanted = flat_promotion(spec)
-    flat = {**{k: v for k, v in sent.items() if k != "rolling_deploy_config"}, **(sent.get("rolling_deploy_config") or {})}
-    return all(wanted.get(k) == v or k in ("max_surge_percent", "max_unavailable_percent") for k, v in flat.items())

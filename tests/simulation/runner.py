@@ -11,9 +11,11 @@ from random import Random
 from typing import Any
 
 from .apiserver import ApiServer, Raw
-from .baseten import Baseten, Environment, Shape
+from .baseten import Baseten
 from .clock import VirtualLoop, virtual_time, wall
 from .invariants import Invariants, Violation
+from .model import Shape
+from .neighbours import sample, settle_down
 from .process import Process
 from .story import CHAINLETS, SOURCES, Step, Story, neighbourhood
 from .strangers import stranger
@@ -52,10 +54,12 @@ class Simulation:
         self.violation: Violation | None = None
         self.invariants = Invariants(self.network, self.baseten, self.api, self._found)
         self.api.on_change.append(self._show)
+        self.good = GOOD
         self._shown: dict[str, str] = {}
         self.processes: list[Process] = []
+        self.invariants.acts = lambda name: any(p.leading for p in self.processes if p.name == name)
         self._rng = rng
-        self._over = loop.create_future()
+        self.over = loop.create_future()
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
@@ -67,8 +71,8 @@ class Simulation:
         if self.violation is None:
             self.log("VIOLATED", str(violation))
             self.violation = violation
-            if not self._over.done():
-                self._over.set_result(None)
+            if not self.over.done():
+                self.over.set_result(None)
 
     def _show(self, kind: str, raw: Raw) -> None:
         """Conditions as they change."""
@@ -132,8 +136,8 @@ class Simulation:
         self.loop.call_at(self.story.seconds - self.story.quiet, self._heal)
         self.loop.call_at(self.story.seconds, self._finish)
         if self.story.neighbours:
-            self._sample()
-        await self._over
+            sample(self)
+        await self.over
         for process in self.processes:
             process.end()
             if process.failed is not None:
@@ -153,40 +157,11 @@ class Simulation:
         self.put_key(GOOD)
         self.api.create(*NAME, self.story.spec)
         for each in neighbourhood(self.story.neighbours):
-            self._settle_down(each)
+            settle_down(self, each)
         self.start(self.story.skew)
 
-    def _settle_down(self, name: str) -> None:
-        """A neighbour, whose settings somebody changes every half hour: see ``invariants.neighbours_are_served``."""
-        environment = self.baseten.add_environment(name, deployed=True)
-        environment.created = -600.0
-        if environment.current is not None:
-            environment.current.status, environment.current.served, environment.current.created = "ACTIVE", True, -500.0
-        spec = {"chainID": "chain1", "environmentName": name}
-        spec |= {"chainletSettings": [{"chainletName": "Llm", "autoscalingSettings": {"maxReplica": 4}}]}
-        spec |= {k: v for k, v in self.story.spec.items() if k == "apiKeySecretRef"}
-        self.api.create(NAME[0], name, spec)
-        self.invariants.neighbours.add(name)
-        self.loop.call_later(1800, self._disturb, environment)
-
-    def _disturb(self, environment: Environment) -> None:
-        if not self._over.done() and self.loop.now < self.story.seconds - self.story.quiet:
-            environment.autoscaling["Llm"]["max_replica"] = 9
-            self.loop.call_later(900, self.invariants.neighbours_are_served, environment)
-            self.loop.call_later(1800, self._disturb, environment)
-
-    def _sample(self) -> None:
-        """Each minute: is anything wrong that concerns everybody?"""
-        process = self.process
-        watching = process is not None and process.watcher.lag < 1 and not process.watcher.lost and not process.watcher.echo
-        calm = not (self.network.troubles or self.api.failing) and self.network.keys[GOOD] == "good" and self._key_is_there
-        if not (calm and watching and process is not None and process.leading and self.loop.now - process.started > 60):
-            self.invariants.disturbed_at = self.loop.now
-        if not self._over.done():
-            self.loop.call_later(60, self._sample)
-
     def put_key(self, key: str | None) -> None:
-        self._key_is_there = key == GOOD
+        self.key_is_there = key == GOOD
         self.api.set_secret(SECRET, None if key is None else {"token": base64.b64encode(key.encode()).decode()})
 
     def _heal(self) -> None:
@@ -194,6 +169,7 @@ class Simulation:
         self.network.troubles.clear()
         self.network.restricted.clear()
         self.baseten.garbled.clear()
+        self.baseten.hides_types = False
         for environment in self.baseten.environments.values():
             self.baseten.pause(environment, paused=False)
         self.network.keys[GOOD] = "good"
@@ -208,13 +184,13 @@ class Simulation:
 
     def _finish(self) -> None:
         self.invariants.at_the_end()
-        if not self._over.done():
-            self._over.set_result(None)
+        if not self.over.done():
+            self.over.set_result(None)
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def _do(self, step: Step) -> None:
-        if self._over.done():
+        if self.over.done():
             return
         self.log("step", str(step))
         steps: dict[str, Callable[..., None]] = {
@@ -295,7 +271,7 @@ class Simulation:
     def _touch(self, every: float, seconds: float) -> None:
         """Somebody writes the object again and again."""
         self.api.edit(NAME, lambda raw: raw["metadata"].setdefault("annotations", {}).update(touched=f"{self.loop.now:.2f}"))
-        if seconds > 0 and not self._over.done():
+        if seconds > 0 and not self.over.done():
             self.loop.call_later(every, self._touch, every, seconds - every)
 
     def _reconcile(self) -> None:
@@ -353,7 +329,7 @@ class Simulation:
             self.loop.call_later(again_after, self._create_again, spec)
 
     def _create_again(self, spec: dict[str, Any]) -> None:
-        if NAME not in self.api.objects and not self._over.done():
+        if NAME not in self.api.objects and not self.over.done():
             self.log("person", "creates the resource again")
             self.api.create(*NAME, spec)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .baseten import Baseten, Environment, RefusedError
+from .baseten import Baseten
+from .model import Environment, RefusedError
 
 if TYPE_CHECKING:
     from .runner import Simulation

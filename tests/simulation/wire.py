@@ -25,8 +25,9 @@ from chainenv.kube.cluster import TIMEOUT as KUBE_TIMEOUT
 from chainenv.kube.cluster import ClusterError
 
 from .apiserver import ApiServer
-from .baseten import Baseten, RefusedError
+from .baseten import Baseten
 from .clock import VirtualLoop
+from .model import RefusedError
 
 TIMEOUT = 30.0
 ROLLOUTS = ("promote", "update_instance_types")

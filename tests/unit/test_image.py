@@ -64,7 +64,7 @@ class Build:
         getattr(self, f"_{instruction.name.lower()}")(instruction.value)
 
     def _from(self, value: str) -> None:
-        assert re.fullmatch(r"python:3\.\d+-slim AS build", value)
+        assert re.fullmatch(r"python:3\.\d+-slim(@sha256:[0-9a-f]{64})? AS build", value)
 
     def _workdir(self, value: str) -> None:
         self._directory = self.path(value)

@@ -26,13 +26,13 @@ def test_what_leads_nowhere_is_found(tmp_path: Path) -> None:
 
 
 def test_what_code_says_of_the_pages_is_there(tmp_path: Path) -> None:
-    for folder in ("operator", "tests", "benchmarks", "deploy"):
-        for code in (ROOT / folder).rglob("*.py"):
-            if code.name != "test_pages.py":
-                assert misleading(code) == []
-    code = tmp_path / "code.py"
-    code.write_text('docs/behaviour.md, "Nothing twice"; docs/behaviour.md, "Gone"; docs/gone.md; docs/decisions/0001; docs/decisions/0000')
-    assert [found.partition(": ")[2] for found in misleading(code)] == [
+    code = [each for folder in ("operator", "tests", "benchmarks", "deploy") for each in (ROOT / folder).rglob("*.py")]
+    assert [found for each in code if each.name != "test_pages.py" for found in misleading(each)] == []
+    example = tmp_path / "code.py"
+    example.write_text(
+        'docs/behaviour.md, "Nothing twice"; docs/behaviour.md, "Gone"; docs/gone.md; docs/decisions/0001; docs/decisions/0000'
+    )
+    assert [found.partition(": ")[2] for found in misleading(example)] == [
         'docs/behaviour.md, "Gone"',
         "docs/gone.md",
         "docs/decisions/0000",

@@ -30,7 +30,7 @@ class UpdateAutoscalingSettingsV1(Body):
 
 
 class UpdateRollingDeployConfigV1(Body):
-    """`max_surge_percent` left out is not kept but becomes 10: send it with any other field of this block.
+    """`max_surge_percent` left out may not be kept but become its default (10, later 25): send it with any other field of this block.
 
     `promotion_cleanup_strategy` has its place here in the older shape, in UpdatePromotionSettingsV1 in the newer one.
     """

@@ -157,5 +157,5 @@ async def _serving(variable: str, port: int, serving: Coroutine[Any, Any, web.Ap
 async def run(settings: Settings) -> None:
     """Raises NoClusterError, and BadSettingError for what only its use shows."""
     transport = transport_for(settings)
-    own_key(settings)  # a mistake is reported before a cluster is looked for
+    own_key(settings)  # a mistake is reported before a cluster is searched for
     await Operator(Parts(settings, await Cluster.connect(), transport)).run()

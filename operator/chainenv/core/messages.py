@@ -102,6 +102,7 @@ def refused(entry: JournalEntry, timing: Timing, *, just_now: bool = False, may_
     """What a refused call means for people. ``just_now``: by this run; a cause is looked for before it is called one.
     ``may_still_run``: an earlier try without an answer."""
     answer = (entry.message or "").rstrip(".")
+    answer = f"{entry.cause} ({answer})" if entry.cause else answer
     retry = f"next try {at(ended(entry), retry_seconds(entry, timing))}"
     action = _ACTIONS.get(entry.operation)
     if action is None:
@@ -113,9 +114,9 @@ def refused(entry: JournalEntry, timing: Timing, *, just_now: bool = False, may_
     if may_still_run or (just_now and entry.unconfirmed):
         unsure = "An earlier try without an answer may still be running; observing whether it happened"
         return Finding(WAITING, Reason.SETTLING_INTENT, f"refused to {action}: {answer}. {unsure}; {retry}")
-    if just_now and entry.operation == Operation.CREATE:
+    if just_now and entry.operation == Operation.CREATE and not entry.cause:
         return Finding(WAITING, Reason.CREATING, f"refused to {action}: {answer}; reading the chain to find the cause")
-    if entry.operation in ROLLOUTS and entry.attempts == 1:
+    if entry.operation in ROLLOUTS and entry.attempts == 1 and not entry.cause:
         target = f" {entry.target}" if entry.target else ""
         message = f"refused to {action}{target}: {answer}. It may be too new, or the environment busy; {retry}"
         return Finding(WAITING, Reason.CORRECTING, message)

@@ -46,18 +46,18 @@ SecretKey = Annotated[
 ChainletName = Annotated[
     str,
     Written(
-        r"[^\x00-\x1f\x7f]+",
-        "chainletName is the chainlet's name as in the chain's code (for example HelloWorld), in one line and not empty",
-        256,
+        r"[ -~]+",
+        "chainletName is the chainlet's name as in the chain's code (for example HelloWorld): ASCII, in one line and not empty",
+        128,
     ),
 ]
 InstanceTypeID = Annotated[
     str,
     Written(
-        r"[^\x00-\x20\x7f]+",
+        r"[!-~]+",
         "instanceTypeID is the id of an instance type (for example 2x8 or A10Gx8x32), without blanks, not its display name;"
         " omit it to leave the instance type as it is",
-        128,
+        64,
     ),
 ]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -95,7 +95,7 @@ class AutoscalingSettings(Part):
     max_replica: Annotated[int | None, Field(ge=1, le=1_000_000, description="Most replicas, 1 or more. Baseten's own default: 1.")] = None
     autoscaling_window: Annotated[
         int | None,
-        Field(ge=10, le=3600, description="Timeframe of traffic looked at for scaling, seconds (10-3600). Baseten's own default: 60."),
+        Field(ge=10, le=3600, description="Timeframe of traffic considered for scaling, seconds (10-3600). Baseten's own default: 60."),
     ] = None
     scale_down_delay: Annotated[
         int | None,
@@ -244,7 +244,7 @@ class ChainEnvironmentSpec(Part):
         Literal["Adopt", "Fail"] | None,
         Field(
             description="What to do when the environment already exists at first sight. Adopt (when omitted): compare and correct. "
-            "Fail: leave it alone and say so."
+            "Fail: leave it alone and report it."
         ),
     ] = None
     deletion_policy: Annotated[

@@ -22,7 +22,7 @@ class Condition(Part):
     reason: Annotated[str, Field(max_length=1024, description="Why, as one CamelCase word.")]
     message: Annotated[str, Field(max_length=32768, description="Why, for people.")]
     last_transition_time: Annotated[datetime, Field(description="When status last changed.")]
-    observed_generation: Annotated[int | None, Field(description="The metadata.generation this was said of.")] = None
+    observed_generation: Annotated[int | None, Field(description="The metadata.generation this was observed for.")] = None
 
 
 class InstanceType(Part):
@@ -42,7 +42,7 @@ class ObservedAutoscaling(Part):
 
     min_replica: Annotated[int | None, Field(description="Fewest replicas.")] = None
     max_replica: Annotated[int | None, Field(description="Most replicas.")] = None
-    autoscaling_window: Annotated[int | None, Field(description="Timeframe looked at for scaling, seconds.")] = None
+    autoscaling_window: Annotated[int | None, Field(description="Timeframe considered for scaling, seconds.")] = None
     scale_down_delay: Annotated[int | None, Field(description="Wait before a replica is taken away, seconds.")] = None
     concurrency_target: Annotated[int | None, Field(description="Requests per replica before scaling up.")] = None
     target_utilization_percentage: Annotated[int | None, Field(description="Share of the target that triggers scaling, percent.")] = None
@@ -118,7 +118,7 @@ class EnvironmentStatus(Part):
     chain_id: Annotated[str, Field(description="Baseten's id of the chain.")]
     created_at: Annotated[datetime | None, Field(description="When Baseten created it.")] = None
     managed: Annotated[
-        bool | None, Field(description="Whether this resource has created or adopted it; false while it is only looked at.")
+        bool | None, Field(description="Whether this resource has created or adopted it; false while it is only observed.")
     ] = None
 
 
@@ -127,14 +127,14 @@ class PromotionStatus(Part):
 
     state: Annotated[str, Field(description="Baseten's status, for example RAMPING_UP or FAILED.")]
     traffic_percent: Annotated[int | None, Field(description="Share of the traffic that the new deployment gets, percent.")] = None
-    message: Annotated[str | None, Field(description="What Baseten says went wrong.")] = None
+    message: Annotated[str | None, Field(description="Baseten's own error message.")] = None
 
 
 class Drift(Part):
     """One difference that is not being corrected."""
 
     path: Annotated[str, Field(description="Where in the spec.")]
-    desired: Annotated[str, Field(description="What the spec says.")]
+    desired: Annotated[str, Field(description="The value in the spec.")]
     actual: Annotated[str, Field(description="What Baseten shows.")]
 
 
@@ -173,10 +173,14 @@ class JournalEntry(Part):
     started: Annotated[bool | None, Field(description="Whether Baseten answered that a deployment starts.")] = None
     unconfirmed: Annotated[
         int | None,
-        Field(description="How many sends of these values may have started a deployment without an answer that says so."),
+        Field(description="How many sends of these values may have started a deployment without an answer that confirms it."),
     ] = None
     settled: Annotated[bool | None, Field(description="Whether a later read showed the wanted result.")] = None
-    message: Annotated[str | None, Field(max_length=1024, description="What Baseten said when it refused.")] = None
+    message: Annotated[str | None, Field(max_length=1024, description="Baseten's message when it refused.")] = None
+
+    cause: Annotated[
+        str | None, Field(max_length=1024, description="Why it was refused, in the words of the spec, as far as facts show it.")
+    ] = None
 
     @property
     def slot(self) -> str:

@@ -18,6 +18,7 @@ from ..core.world import World
 from ..crd.enums import Outcome
 from ..crd.types import JournalEntry
 from .context import of_last_call
+from .explain import explained
 from .journal import JournalWriter
 from .send import Answer, send
 
@@ -61,6 +62,9 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: JournalWr
             execution.failed.append((action, error))
             if isinstance(error, CredentialsRefused):
                 break
+    execution.refused = [await explained(baseten, world, action) for action in execution.refused]
+    for action in execution.refused:
+        execution.journal = with_entry(execution.journal, action.entry)
     return execution
 
 

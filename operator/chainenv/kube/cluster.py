@@ -21,7 +21,7 @@ from ..settings import in_cluster
 TIMEOUT = 30.0
 """Longest time one call to the API server may take, seconds, unless the caller knows better."""
 WRITE_TIMEOUT = 15.0
-"""The same for what writes an object: longer than an admission webhook may take when nothing else is said (10 s)."""
+"""The same for what writes an object: longer than an admission webhook may take by default (10 s)."""
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -41,7 +41,7 @@ class TooLargeError(ClusterError):
 
 
 class NoClusterError(Exception):
-    """No cluster is configured; the message says where one is looked for."""
+    """No cluster is configured; the message names where one is searched for."""
 
 
 class Cluster:
@@ -65,7 +65,7 @@ class Cluster:
             raise NoClusterError(
                 f"no cluster to work with ({error}): run in a cluster, or set KUBECONFIG to a file that `kubectl get chenv` works with"
             ) from error
-        # Without a proxy the environment has nothing to say; asked all the same, it costs a look for a .netrc at each call.
+        # Without a proxy nothing of the environment matters; trusted all the same, each call would search for a .netrc.
         settings.client_session_kwargs = {"trust_env": goes_through_proxy(settings.host)}
         return cls(client.ApiClient(settings))
 
@@ -134,7 +134,7 @@ class Cluster:
 
 
 def goes_through_proxy(host: str) -> bool:
-    """Whether HTTPS_PROXY, HTTP_PROXY and NO_PROXY say so for the URL of an API server."""
+    """Whether HTTPS_PROXY, HTTP_PROXY and NO_PROXY ask for one on the way to this API server."""
     url = urlsplit(host)
     return url.scheme in getproxies() and not proxy_bypass(url.hostname or "")
 

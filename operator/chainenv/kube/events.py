@@ -61,7 +61,7 @@ class EventWriter:
             self._remember(name, count + 1, first)
             return
         where = path("api", "v1", "namespaces", resource.namespace, "events")
-        await self._cluster.request("POST", where, body=_event(resource, event, name), timeout=WRITE_TIMEOUT)
+        await self._cluster.request("POST", where, body=_body(resource, event, name), timeout=WRITE_TIMEOUT)
         self._remember(name, 1, _now())
 
     async def _counted(self, namespace: str, name: str, count: int) -> bool:
@@ -86,7 +86,7 @@ class EventWriter:
         return f"{resource.name[:200]}.{what}{self._instance}"
 
 
-def _event(resource: Resource, event: EventRecord, name: str) -> dict[str, Any]:
+def _body(resource: Resource, event: EventRecord, name: str) -> dict[str, Any]:
     now = _now()
     return {
         "metadata": {"name": name, "namespace": resource.namespace},

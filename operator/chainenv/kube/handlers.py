@@ -25,13 +25,13 @@ SERVER_TIMEOUT = 300
 """A watch is opened anew after this many seconds, whatever happens; a silent one after INACTIVITY_SECONDS."""
 
 INACTIVITY_SECONDS = 70.0
-"""The API server sends a bookmark each minute: a watch that says nothing for longer is dead."""
+"""The API server sends a bookmark each minute: a watch that is silent for longer is dead."""
 
 RESTART_SECONDS = 3.0
 
 
-def registry(seen: Callable[[Mapping[str, Any]], None], login: Callable[[], Awaitable[kopf.ConnectionInfo]]) -> kopf.OperatorRegistry:
-    """kopf's handlers: log in as the rest of the operator does, and hand over what the watch says."""
+def registry(observed: Callable[[Mapping[str, Any]], None], login: Callable[[], Awaitable[kopf.ConnectionInfo]]) -> kopf.OperatorRegistry:
+    """kopf's handlers: log in as the rest of the operator does, and hand over each event of the watch."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -39,8 +39,8 @@ def registry(seen: Callable[[Mapping[str, Any]], None], login: Callable[[], Awai
         return await login()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
-    async def tell(event: Mapping[str, Any], **_: Any) -> None:
-        seen(event)
+    async def hand_over(event: Mapping[str, Any], **_: Any) -> None:
+        observed(event)
 
     return handlers
 
@@ -85,7 +85,7 @@ def _settings(page: int) -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.watching.inactivity_timeout = INACTIVITY_SECONDS
     settings.watching.chunk_size = page
-    settings.queueing.idle_timeout = 0.1  # each object that was told of has a task for so long: ten thousand after a list, else
+    settings.queueing.idle_timeout = 0.1  # else each object of a list keeps a task for longer: ten thousand of them
     settings.process.ultimate_exiting_timeout = None  # else a watch that failed once ends the process ten minutes later
     settings.networking.error_backoffs = (1, 1, 2, 2)  # kopf's own grow to minutes: a change would wait that long after an outage
     return settings
@@ -114,7 +114,7 @@ class Watch:
         self._stop_kopf()
 
     async def run(self, missed: Callable[[], Awaitable[Any]]) -> None:
-        """Until ``stop``. kopf gives up on answers it does not expect; here it is started again, and ``missed`` looks for
+        """Until ``stop``. kopf gives up on answers it does not expect; here it is started again, and ``missed`` lists
         what happened meanwhile."""
         while not self._stop.is_set():
             try:
@@ -137,10 +137,10 @@ class Watch:
         self._stop_kopf = stop_soon
         if self._stop.is_set():
             return
-        telling = asyncio.create_task(self._tell_ready(ready))
+        readiness = asyncio.create_task(self._note_ready(ready))
         try:
             await kopf.operator(
-                registry=registry(self._seen, self._login),
+                registry=registry(self._observed, self._login),
                 settings=_settings(self._page()),
                 standalone=True,
                 clusterwide=not self._namespaces,
@@ -149,13 +149,13 @@ class Watch:
                 ready_flag=ready,
             )
         finally:
-            telling.cancel()
+            readiness.cancel()
 
-    async def _tell_ready(self, ready: asyncio.Event) -> None:
+    async def _note_ready(self, ready: asyncio.Event) -> None:
         await ready.wait()
         self._down_since = None
 
-    def _seen(self, event: Mapping[str, Any]) -> None:
+    def _observed(self, event: Mapping[str, Any]) -> None:
         raw = event["object"]
         if event.get("type") == "DELETED":
             self._loop.call_soon_threadsafe(self._store.deleted, raw)

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from ..metrics import REGISTRY
+from ..metrics import Exposition
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ async def serve_probes(port: int, *, live: Check, ready: Check) -> web.AppRunner
 
 async def serve_metrics(port: int, refresh: Callable[[], None]) -> web.AppRunner:
     """``refresh`` sets the gauges just before they are read."""
+    exposition = Exposition(refresh)
 
     async def metrics(_: web.Request) -> web.Response:
-        refresh()
-        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=await exposition.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
@@ -44,7 +44,7 @@ async def serve_metrics(port: int, refresh: Callable[[], None]) -> web.AppRunner
 
 
 async def _serve(app: web.Application, port: int) -> web.AppRunner:
-    """On all addresses; a port picked by the system only on loopback, because there it can be told in one line."""
+    """On all addresses; a port picked by the system only on loopback, because there the log line is all that names it."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, None if port else "127.0.0.1", port).start()

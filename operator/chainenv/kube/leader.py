@@ -1,7 +1,7 @@
 """One process acts: a Lease, held by renewing it, judged by this process's own clock.
 
 kopf's peering is not leader election (docs/decisions/0003), and kubernetes.aio's elector neither gives the Lease back at
-the end nor tells a process that was stopped for a while that its time is over; hence these few lines on the Lease itself.
+the end nor notices that a process was stopped until its time was over; hence these few lines on the Lease itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RENEW_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 """After a renewal that failed."""
 WAITING_SECONDS = 1.0
-"""How often a process that does not hold the Lease looks whether it is free."""
+"""How often a process that does not hold the Lease reads whether it is free."""
 REQUEST_SECONDS = 3.0
 """Longest time one request may take: two that hang one after the other do not cost the Lease."""
 TRUSTED_SECONDS = 10.0
@@ -107,10 +107,10 @@ class Leader:
         holder = spec.get("holderIdentity")
         if holder in (self._identity, "", None):
             return True
-        seen = (holder, spec.get("renewTime"))
+        observed = (holder, spec.get("renewTime"))
         now = time.monotonic()
-        if seen != self._other[0]:
-            self._other = (seen, now)
+        if observed != self._other[0]:
+            self._other = (observed, now)
             return False
         return now - self._other[1] > float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Complete lists: at the start, and from time to time, for what a watch that died in silence did not tell."""
+"""Complete lists: at the start, and from time to time, for what a watch that died in silence did not report."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class Lister:
         self._namespaces: tuple[str | None, ...] = tuple(sorted(namespaces)) or (None,)
 
     async def first(self) -> None:
-        """Waits until the resources can be listed, and says what is missing meanwhile, with the line that helps."""
-        said = ""
+        """Waits until the resources can be listed, and logs what is missing meanwhile, with the command that helps."""
+        logged = ""
         while True:
             try:
                 await self.list_all()
             except ClusterError as error:
                 message = f"cannot list {PLURAL}.{GROUP}: {error.message}. {_advice(error)}"
-                if message != said:
+                if message != logged:
                     log.error(message)
-                    said = message
+                    logged = message
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
@@ -94,7 +94,7 @@ class Lister:
                 continue
             if missed:
                 metrics.relist_missed.inc(missed)
-                log.warning("the periodic list found %d changes that the watch had not told of", missed)
+                log.warning("the periodic list found %d changes that the watch had not reported", missed)
 
 
 def _advice(error: ClusterError) -> str:

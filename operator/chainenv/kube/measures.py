@@ -6,11 +6,19 @@ from collections.abc import Iterable
 
 from .. import metrics
 from ..core.findings import Severity
+from ..core.reasons import Reason
 from ..core.status import TRANSIENT, Report
-from ..crd.types import ChainEnvironmentStatus
+from ..crd.types import ChainEnvironmentStatus, Condition
 from ..engine.ports import Key
 
 Labels = tuple[str, ...]
+MOST_CHAINLETS = 200
+"""Of one resource that have series: as many as a spec may name."""
+MOST_CHARACTERS = 128
+"""Of a label's value that Baseten has chosen."""
+_REASONS = frozenset(str(reason) for reason in Reason)
+OTHER = "Other"
+"""A reason that is none of the operator's: somebody else has written the status."""
 _KINDS = ("promotion_settings", "autoscaling", "instance_types", "deployment")
 _OUTCOMES = ("settled", "waiting", "acted", "stalled", "transient")
 
@@ -35,7 +43,7 @@ class Measures:
 
     def __call__(self, key: Key, status: ChainEnvironmentStatus | None, report: Report | None) -> None:
         """``status`` None: the resource is gone."""
-        self._count(key, tuple((c.type, c.status, c.reason) for c in status.conditions) if status else ())
+        self._count(key, tuple(map(_labels, status.conditions if status else ())))
         if self._with_chainlets:
             self._show_chainlets(key, status)
         if status is None or report is None:
@@ -69,8 +77,10 @@ class Measures:
 
     def _show_chainlets(self, key: Key, status: ChainEnvironmentStatus | None) -> None:
         current = status.current_deployment if status else None
-        chainlets = current.chainlets if current else ()
-        now: dict[Labels, int] = {(key.namespace, key.name, c.name, c.status): c.active_replica_count for c in chainlets}
+        chainlets = current.chainlets[:MOST_CHAINLETS] if current else ()
+        now: dict[Labels, int] = {
+            (key.namespace, key.name, c.name[:MOST_CHARACTERS], c.status[:MOST_CHARACTERS]): c.active_replica_count for c in chainlets
+        }
         before = self._chainlets.pop(key, {})
         for labels in before.keys() - now.keys():
             metrics.chainlet_status.remove(*labels)
@@ -83,8 +93,13 @@ class Measures:
             self._chainlets[key] = now
 
 
+def _labels(condition: Condition) -> Labels:
+    reason = condition.reason if condition.reason in _REASONS else OTHER
+    return condition.type[:MOST_CHARACTERS], condition.status, reason
+
+
 def _bad(conditions: Iterable[Labels]) -> set[Labels]:
-    """Those that somebody may have to look into."""
+    """Those that somebody may have to act on."""
     return {each for each in conditions if each[0] == "Stalled" or (each[0] in ("Ready", "Synced") and each[1] != "True")}
 
 

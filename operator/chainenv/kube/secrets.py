@@ -109,7 +109,10 @@ class Secrets:
             except ClusterError as error:
                 if error.status not in (403, 404):
                     raise
-                message = f"the operator may not read Secret {where[1]} in namespace {where[0]}: {error.message}"
+                message = (
+                    f"the operator may not read Secret {where[1]} in namespace {where[0]}: bind its ClusterRole for Secrets there"
+                    f" (docs/security.md): {error.message}"
+                )
                 secret.missing = error.status == 404
                 secret.problem, document = Problem(Reason.SECRET_NOT_FOUND, message), {}
             else:

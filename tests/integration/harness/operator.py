@@ -33,7 +33,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**neutral_environment(), "PYTHONPATH": str(Path(chainenv.__file__).parents[1]), **settings}
 
 
-SHORT = {"chainenv.core.report:GRACE_SECONDS": 1.0}
+SHORT = {"chainenv.core.status.report:GRACE_SECONDS": 1.0}
 """Cut short in every test: a minute until a failure that passes by itself changes a condition."""
 
 

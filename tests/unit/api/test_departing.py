@@ -62,9 +62,8 @@ def _arguments(method: Any) -> list[Any]:
         "update_environment": requests.UpdateChainEnvironmentRequestV1(),
         "promote": PROMOTION,
     }
-    named = list(inspect.signature(method).parameters)
-    given = {"body": bodies.get(method.__name__, requests.Body()), "query": None}
-    return [given.get(name, "x") for name in named]
+    given = {"body": bodies.get(method.__name__, requests.Body()), "query": requests.Query()}
+    return [given.get(name, "x") for name in inspect.signature(method).parameters]
 
 
 async def test_every_method_asks_and_names_its_endpoint(server: Any, gated: Baseten, gate: Gate) -> None:

@@ -22,7 +22,7 @@ ONE, OTHER, LOOK = (Key("team", name) for name in ("one", "other", "look"))
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of the test
             await asyncio.sleep(0.005)
 

@@ -87,12 +87,18 @@ annotations:
 - apiGroups: [chains.baseten.co]
   resources: [chainenvironments/status]
   verbs: [update]
-- apiGroups: [""]
-  resources: [secrets]
-  verbs: [get] # one by name, as a resource names it: neither list nor watch
+{{- if eq .Values.rbac.secrets "watched" }}
+{{ include "chainenv.secretsRule" . }}
+{{- end }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
+{{- end }}
+
+{{- define "chainenv.secretsRule" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get] # one by name, as a resource names it: neither list nor watch
 {{- end }}
 
 {{- define "chainenv.subjects" -}}
