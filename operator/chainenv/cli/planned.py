@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, assert_never
 
-from ..api import ApiKey, Baseten, CredentialsRefused
+from ..api import ApiKey, Baseten, BasetenError, CredentialsRefused, NotFound
+from ..core import messages
 from ..core.actions import Plan
 from ..core.changes import AnyChange, CreateEnvironment, Deactivate, Promote, UpdateAutoscaling, UpdateInstanceTypes
 from ..core.environment import Environment
@@ -111,6 +112,8 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
         case Doubtful():
             return replace(base, notes=("another environment of this name was observed: it is compared once a second read shows it",))
         case Decided():
+            if problem := await _no_chain(decision):
+                return replace(base, problem=problem)
             return _told(base, decision, await means.prices(decision.baseten))
         case _:
             assert_never(decision)
@@ -141,6 +144,19 @@ async def _decision(resource: Resource, means: Means) -> Decision:
         known_now = Facts(created_at=decision.facts.created_at, differs=decision.facts.differs)
         decision = await decide(Known(resource, resource.status.operations, known_now), sources())
     return decision
+
+
+async def _no_chain(decided: Decided) -> str | None:
+    """The operator finds it out by creating; a plan looks first."""
+    chain_id = decided.world.desired.chain_id
+    if any(isinstance(action.change, CreateEnvironment) for action in decided.plan.actions):
+        try:
+            await decided.baseten.get_chain(chain_id)
+        except NotFound:
+            return messages.chain_not_found(chain_id).whole
+        except BasetenError:
+            return None
+    return None
 
 
 def _told(base: Planned, decided: Decided, prices: Prices) -> Planned:
