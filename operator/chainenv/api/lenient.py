@@ -68,10 +68,10 @@ class text:  # noqa: N801 - reads as what it makes
     def _made(self, value: Any) -> str | None:
         if not isinstance(value, str):
             return self.other
-        return "".join(one if self._harmless(one) else " " for one in value[: self.length])
-
-    def _harmless(self, one: str) -> bool:
-        return (self.lines and one in "\n\t") or not (category(one)[0] == "C" or category(one) in ("Zl", "Zp"))
+        kept = "\n\t" if self.lines else ""
+        return "".join(
+            one if one in kept or not (category(one)[0] == "C" or category(one) in ("Zl", "Zp")) else " " for one in value[: self.length]
+        )
 
 
 def cut(items: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -194,7 +194,7 @@ class AuditActor:
 
 @dataclass(frozen=True, slots=True)
 class AuditedSettings:
-    """Autoscaling, as an event tells it: there the rate need not be whole."""
+    """Autoscaling, as an event reports it: there the rate need not be whole."""
 
     min_replica: Int = None
     max_replica: Int = None

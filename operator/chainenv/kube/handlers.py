@@ -137,7 +137,12 @@ class Watch:
         self._stop_kopf = stop_soon
         if self._stop.is_set():
             return
-        readiness = asyncio.create_task(self._note_ready(ready))
+
+        async def note_ready() -> None:
+            await ready.wait()
+            self._down_since = None
+
+        readiness = asyncio.create_task(note_ready())
         try:
             await kopf.operator(
                 registry=registry(self._observed, self._login),
@@ -150,10 +155,6 @@ class Watch:
             )
         finally:
             readiness.cancel()
-
-    async def _note_ready(self, ready: asyncio.Event) -> None:
-        await ready.wait()
-        self._down_since = None
 
     def _observed(self, event: Mapping[str, Any]) -> None:
         raw = event["object"]

@@ -115,12 +115,9 @@ class Queue:
         if old is not None:
             due, priority, changed = min(due, old.due), min(priority, old.priority), changed or old.changed
         if old is None or (due, priority) != (old.due, old.priority):
-            self._schedule(key, _Entry(due, priority, changed, next(self._order)))
-
-    def _schedule(self, key: Key, entry: _Entry) -> None:
-        self._entries[key] = entry
-        heapq.heappush(self._later, (entry.due, entry.order, key))
-        self._wake.set()
+            entry = self._entries[key] = _Entry(due, priority, changed, next(self._order))
+            heapq.heappush(self._later, (due, entry.order, key))
+            self._wake.set()
 
     async def run(self) -> None:
         """Until ``stop``; then what is being handled is waited for."""
@@ -211,16 +208,13 @@ class Queue:
             del self._running[key]
             self._groups[name].running -= 1
             self._rank(name)
-            self._reschedule(key, delay)
+            self._handled.add(key)
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key, changed=True)
+            elif delay is not None:
+                self.add(key, delay)
+            else:
+                self._handled.discard(key)
+                self._paces.pop(key, None)
             self._wake.set()
-
-    def _reschedule(self, key: Key, delay: float | None) -> None:
-        self._handled.add(key)
-        if key in self._again:
-            self._again.discard(key)
-            self.add(key, changed=True)
-        elif delay is not None:
-            self.add(key, delay)
-        else:
-            self._handled.discard(key)
-            self._paces.pop(key, None)
