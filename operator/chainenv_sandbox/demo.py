@@ -44,6 +44,7 @@ BY_HAND = f"""curl -fsS --noproxy '*' -X PATCH -H "Authorization: Api-Key $BASET
 TO_PLAY_WITH = (
     "kubectl get chenv --watch",
     "kubectl get chenv staging -o yaml",
+    "chainenv status staging --watch",
     "kubectl edit chenv staging",
     f"kubectl apply -f {SAMPLE}    # back to the first instance types",
     f"""curl --noproxy '*' -H "Authorization: Api-Key $BASETEN_API_KEY" "{ENVIRONMENT}\"""",
@@ -145,11 +146,15 @@ def _look(shell: Shell) -> str:
 def _roll(shell: Shell, deployment: str) -> None:
     shell.tell("Change the instance types of both chainlets in the manifest, and apply it again.")
     shell.run(f"diff {SAMPLE} {CHANGED_SAMPLE} | grep instanceTypeID")
+    shell.tell(
+        "What would that do on Baseten, and what would it cost? A plan makes only reads; it ends with 2 when there is something to do."
+    )
+    shell.run(f"chainenv plan -f {CHANGED_SAMPLE} || [ $? -eq 2 ]")
     shell.run(f"kubectl apply -f {CHANGED_SAMPLE}")
     shell.tell("One new deployment for both changes comes as the candidate, and takes over when it serves.")
     shell.follow(ROLLOUT, until=rf"(?m)^(?!{deployment}\b)\w+ +<none>")
     shell.run("kubectl wait chenv/staging --for=condition=Synced --timeout=60s")
-    shell.run("kubectl get chenv staging")
+    shell.run("chainenv status staging")
     shell.run(INSTANCE_TYPES)
 
 

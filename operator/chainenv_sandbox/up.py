@@ -38,7 +38,8 @@ class Options:
 
 
 ESTABLISHED = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
-"""As a condition, `kubectl wait` gives up on a CRD that is so young that it has no conditions at all."""
+"""As a condition, `kubectl wait` gives up on a CRD that is so young that it has no conditions at all; so, it says _TOO_YOUNG then."""
+_TOO_YOUNG = "cannot be filtered"
 
 
 def run(options: Options) -> None:
@@ -111,7 +112,13 @@ def apply_crds(program: Path, files: Iterable[Path], kubeconfig: Path) -> None:
     """Returns when they can be used. Raises KubectlError."""
     named = [f"--filename={file}" for file in files]
     require_success(run_kubectl(program, "apply", "--server-side", *named, kubeconfig=kubeconfig))
-    require_success(run_kubectl(program, "wait", ESTABLISHED, "--timeout=30s", *named, kubeconfig=kubeconfig))
+    deadline = time.monotonic() + 30
+    while True:
+        waited = run_kubectl(program, "wait", ESTABLISHED, "--timeout=30s", *named, kubeconfig=kubeconfig)
+        if _TOO_YOUNG not in waited.stderr or time.monotonic() > deadline:
+            require_success(waited)
+            return
+        time.sleep(0.1)
 
 
 def neutral_environment() -> dict[str, str]:

@@ -129,6 +129,7 @@ class Watch:
     async def _kopf(self) -> None:
         """In the thread. Raises what kopf raises."""
         loop, stop, ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        loop.set_exception_handler(self._left_over)
 
         def stop_soon() -> None:
             with contextlib.suppress(RuntimeError):  # it has ended by itself
@@ -155,6 +156,11 @@ class Watch:
             )
         finally:
             readiness.cancel()
+
+    def _left_over(self, _: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        """What a task of kopf's ended with and nobody asked for: at its end mostly that its watch was broken off."""
+        level = logging.DEBUG if self._stop.is_set() else logging.WARNING
+        log.log(level, "the watch left an error behind: %s", context.get("exception") or context.get("message"))
 
     def _observed(self, event: Mapping[str, Any]) -> None:
         raw = event["object"]
