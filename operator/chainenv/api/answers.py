@@ -44,7 +44,7 @@ def failure(endpoint: str, *, write: bool, status: int, headers: Mapping[str, st
 
 
 def for_people(text: str) -> str:
-    """One line of at most 300 characters, without those that control a terminal, turn the direction of a text or cannot be seen."""
+    """One line of at most 300 characters, without those that control a terminal, turn the direction of a text or are invisible."""
     printable = "".join(c if c.isprintable() else " " for c in text[:_MAX_READ])
     line = " ".join(printable.split())
     return line if len(line) <= _MAX_TEXT else line[: _MAX_TEXT - 1] + "…"

@@ -100,7 +100,9 @@ class Exact(Generic[T]):
         """Raises ValidationError for what is not JSON, or not the type."""
         self._adapter.validate_json(data)
         text = data if isinstance(data, str) else data.decode()
-        return self._adapter.validate_python(json.loads(text, parse_float=_exactly, parse_int=_whole))
+        return self._adapter.validate_python(
+            json.loads(text, parse_float=_exactly, parse_int=lambda text: int(text) if len(text) <= _MAX_DIGITS else None)
+        )
 
     def validate_python(self, value: Any) -> T:
         return self._adapter.validate_python(value)
@@ -108,7 +110,3 @@ class Exact(Generic[T]):
 
 def _exactly(text: str) -> Decimal | None:
     return Decimal(text) if len(text) <= _MAX_DIGITS and _AMOUNT.fullmatch(text) else None
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if len(text) <= _MAX_DIGITS else None
