@@ -69,8 +69,8 @@ class _Newest(deque[Any]):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Between having a connection, through a proxy where there is one, and the first byte of the request: aiohttp writes it in the
-    same step in which `connect` returns."""
+    """Between having a connection, through a proxy where there is one, and the first byte of the request: aiohttp writes it when
+    `connect` has returned, and waits for nothing before."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
