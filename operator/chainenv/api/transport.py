@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -202,7 +202,11 @@ class Transport:
         if progress.sent:
             message = _after_sending(error, progress).format(host=self._host, seconds=f"{self._timeout:g}")
             return Unavailable(for_people(message), endpoint=endpoint.name)
-        causes = tuple(_causes(error))
+        causes: list[BaseException] = []
+        cause: BaseException | None = error
+        while cause is not None:
+            causes.append(cause)
+            cause = cause.__cause__ or cause.__context__
         text = next((text for kind, text in _BEFORE_SENDING if any(isinstance(cause, kind) for cause in causes)), "no connection to {host}")
         message = text.format(host=self._host) + next(
             (f": {cause.strerror}" for cause in causes if isinstance(cause, OSError) and cause.strerror), ""
@@ -226,12 +230,6 @@ def _after_sending(error: Exception, progress: Progress) -> str:
     if isinstance(error, aiohttp.ClientError) and not is_drop(error):
         return "the answer of {host} is not HTTP"
     return "the connection to {host} was lost before the answer came"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _first_problem(error: ValidationError, body: bytes) -> str:

@@ -147,11 +147,18 @@ class Queue:
         while self._later and (self._later[0][0] <= now or not self._is_valid(self._later[0][2], self._later[0][1])):
             due, order, key = heapq.heappop(self._later)
             if self._is_valid(key, order):
-                group = self._group(key)
-                heapq.heappush(self._groups[group].ready, (self._entries[key].priority, due, order, key))
-                self._rank(group)
+                name = self._group(key)
+                heapq.heappush(self._groups[name].ready, (self._entries[key].priority, due, order, key))
+                self._rank(name)
         while not self._stopping and (taken := self._take()) is not None:
-            self._start(*taken)
+            key, name = taken
+            if self._entries.pop(key).changed:
+                self._paces[key] = max(now, self._paces.get(key, now)) + PACE_SECONDS
+            group = self._groups[name]
+            group.running += 1
+            group.served = next(self._order)
+            self._rank(name)
+            self._running[key] = asyncio.create_task(self._one(key, name), name=f"reconcile {key}")
         return self._later[0][0] - now if self._later else 1.0
 
     def _is_valid(self, key: Key, order: int) -> bool:
@@ -185,17 +192,6 @@ class Queue:
             heapq.heappop(self._next)
             return heapq.heappop(group.ready)[3], name
         return None
-
-    def _start(self, key: Key, name: Hashable) -> None:
-        entry = self._entries.pop(key)
-        if entry.changed:
-            now = time.monotonic()
-            self._paces[key] = max(now, self._paces.get(key, now)) + PACE_SECONDS
-        group = self._groups[name]
-        group.running += 1
-        group.served = next(self._order)
-        self._rank(name)
-        self._running[key] = asyncio.create_task(self._one(key, name), name=f"reconcile {key}")
 
     async def _one(self, key: Key, name: Hashable) -> None:
         delay: float | None = None
