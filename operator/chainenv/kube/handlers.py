@@ -138,7 +138,12 @@ class Watch:
         self._stop_kopf = stop_soon
         if self._stop.is_set():
             return
-        readiness = asyncio.create_task(self._note_ready(ready))
+
+        async def note_ready() -> None:
+            await ready.wait()
+            self._down_since = None
+
+        readiness = asyncio.create_task(note_ready())
         try:
             await kopf.operator(
                 registry=registry(self._observed, self._login),
@@ -156,10 +161,6 @@ class Watch:
         """What a task of kopf's ended with and nobody asked for: at its end mostly that its watch was broken off."""
         level = logging.DEBUG if self._stop.is_set() else logging.WARNING
         log.log(level, "the watch left an error behind: %s", context.get("exception") or context.get("message"))
-
-    async def _note_ready(self, ready: asyncio.Event) -> None:
-        await ready.wait()
-        self._down_since = None
 
     def _observed(self, event: Mapping[str, Any]) -> None:
         raw = event["object"]
