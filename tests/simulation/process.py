@@ -22,6 +22,7 @@ from chainenv.settings import KeyGrants
 
 from .apiserver import Raw, Watcher
 from .clock import wall
+from .owners import GRANTED
 from .wire import Cluster, Network, Transport
 
 RELIST_SECONDS = 300.0
@@ -55,7 +56,6 @@ class Process:
         self.crash_in: int | None = None
         self.runs = 0
         self.failed: BaseException | None = None
-        self.reads: dict[tuple[str, str], list[Any]] = {}
         self.started = network.loop.now
         self._network = network
         self._rng = Random(seed)
@@ -63,8 +63,9 @@ class Process:
         cluster: Any = Cluster(network, name, self._point)
         self.leader = Leader(cluster, "chainenv-system") if elects else None
         transport: Any = Transport(network, name, self._point)
-        keys = SecretKeys(cluster, ApiKey(own_key), KeyGrants.parse("*"), lambda: 1_000.0 + network.loop.now)
-        self.store = ObjectStore(cluster, self._changed, self.fence, lambda _, uid: keys.forget(uid))
+        grants = KeyGrants.parse(GRANTED)
+        keys = SecretKeys(cluster, ApiKey(own_key), grants, lambda: 1_000.0 + network.loop.now)
+        self.store = ObjectStore(cluster, self._changed, self.fence, lambda _, uid: keys.forget(uid), grants.allows)
         self.reconciler = Reconciler(self._ports(keys, transport), Intervals(), Timing())
         self.queue = _Queue(self._handle, workers=100)
         self._lister = Lister(cluster, self.store, ())

@@ -17,6 +17,7 @@ from .invariants import Invariants, Violation
 from .model import Shape
 from .neighbours import sample, settle_down
 from .process import Process
+from .rivals import prepare, remove, rival, usable
 from .story import CHAINLETS, SOURCES, Step, Story, neighbourhood
 from .strangers import stranger
 from .wire import Network, Sent, Trouble
@@ -53,6 +54,7 @@ class Simulation:
         self.timeline: list[str] = []
         self.violation: Violation | None = None
         self.invariants = Invariants(self.network, self.baseten, self.api, self._found)
+        self.invariants.usable = usable
         self.api.on_change.append(self._show)
         self.good = GOOD
         self._shown: dict[str, str] = {}
@@ -155,6 +157,7 @@ class Simulation:
             if environment.current is not None:
                 environment.current.status, environment.current.served, environment.current.created = "ACTIVE", True, -500.0
         self.put_key(GOOD)
+        prepare(self)
         self.api.create(*NAME, self.story.spec)
         for each in neighbourhood(self.story.neighbours):
             settle_down(self, each)
@@ -162,7 +165,10 @@ class Simulation:
 
     def put_key(self, key: str | None) -> None:
         self.key_is_there = key == GOOD
-        self.api.set_secret(SECRET, None if key is None else {"token": base64.b64encode(key.encode()).decode()})
+        self.put_secret(SECRET, key)
+
+    def put_secret(self, name: tuple[str, str], key: str | None) -> None:
+        self.api.set_secret(name, None if key is None else {"token": base64.b64encode(key.encode()).decode()})
 
     def _heal(self) -> None:
         self.log("world", "the last fault is over")
@@ -208,6 +214,8 @@ class Simulation:
             "delete": self._delete,
             "call": lambda does: does(self),
             "garble": self._garble,
+            "rival": lambda **more: rival(self, **more),
+            "remove_rival": lambda name: remove(self, name),
             "restrict": self._restrict,
             "doom": lambda count: setattr(self.baseten, "next_fails", count),
         }

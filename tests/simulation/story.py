@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-DAY = 86_400.0
+HOUR, DAY = 3600.0, 86_400.0
 QUIET = 4 * 3600.0
 """The last part of a run has no faults: what is promised in bounded time must be so at its end."""
 

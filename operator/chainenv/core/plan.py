@@ -87,5 +87,5 @@ def _observed_only(world: World, environment: Environment) -> Plan:
         if isinstance(action.change, Promote):
             builder.drift.append(Drift(path="deploymentID", desired=action.change.deployment_id, actual="not promoted"))
     if builder.drift:
-        builder.add(messages.not_corrected(tuple(builder.drift)))
+        builder.findings.insert(0, messages.not_corrected(tuple(builder.drift)))
     return Plan(findings=tuple(builder.findings), drift=tuple(builder.drift), journal=world.journal, managed=world.ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from ..crd.types import ABANDON_ANNOTATION, FINALIZER, RECONCILE_ANNOTATION, Cha
 from .desired import Desired, desired_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resource:
     """One ChainEnvironment object as last read or written. ``invalid``: why its spec cannot be read; ``unreadable``: how many
     entries of its journal could not be."""
@@ -36,7 +37,7 @@ class Resource:
     def has_finalizer(self) -> bool:
         return FINALIZER in self.finalizers
 
-    @property
+    @cached_property
     def desired(self) -> Desired:
         return desired_of(self.spec, name=self.name, generation=self.generation)
 

@@ -166,6 +166,8 @@ class Reconciler:
         if execution is None:
             return CONFLICT_SECONDS
         memory.learned = Learned(execution.journal, journal.resource.status.operations)
+        if execution.environment is not None:  # it may have been created just now; a stale read may still show its predecessor
+            memory.facts = replace(memory.facts, created_at=execution.environment.created_at or memory.facts.created_at)
         self._note_retries(memory, execution)
         self._record(resource, *_concluded(opened, world))
         if any(isinstance(a.change, CreateEnvironment) and a.change.recreated for a in execution.accepted):
@@ -252,9 +254,11 @@ class Reconciler:
     async def _publish(self, resource: Resource, memory: Memory, report: Report) -> None:
         """Write the status when a person could see a difference; then record what changed."""
         status = project(resource.status, report)
-        shown = to_json(status)
-        hashed = digest(shown)
-        changed = shown != to_json(resource.status) and memory.written != (resource.resource_version, hashed)
+        changed, hashed = False, ""
+        if status != resource.status:  # most polls observe what is written already
+            shown = to_json(status)
+            hashed = digest(shown)
+            changed = shown != to_json(resource.status) and memory.written != (resource.resource_version, hashed)
         memory.unchanged = 0 if changed else memory.unchanged + 1
         if changed:  # an older CRD drops what it does not know; writing it again would not help
             after = await self._ports.store.write_status(resource, status)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ...crd.types import ChainEnvironmentStatus
 from .. import messages
+from ..environment import KNOWN_PROGRESS
 from ..findings import EventRecord, Finding
 from ..reasons import Reason
 from .report import TRANSIENT
@@ -22,12 +23,17 @@ _WORTH_AN_EVENT = TRANSIENT | {
 
 
 def changes(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus, findings: tuple[Finding, ...] = ()) -> Iterable[EventRecord]:
-    """Of deployments, and a Warning with the condition's own reason: once when it begins, not again when it becomes final."""
+    """Of deployments, and a Warning with the condition's own reason: once when it begins, not again when it becomes final.
+
+    That the first deployment of an environment is on its way is the same fact as the environment's creation, which has an event; the
+    next one is of what becomes of it.
+    """
     for which, before, after in (
         ("current", previous.current_deployment, new.current_deployment),
         ("candidate", previous.candidate_deployment, new.candidate_deployment),
     ):
-        if after is not None and (before is None or (before.id, before.status) != (after.id, after.status)):
+        begins = which == "current" and before is None and after is not None and after.status in KNOWN_PROGRESS
+        if after is not None and not begins and (before is None or (before.id, before.status) != (after.id, after.status)):
             same = before is not None and before.id == after.id
             yield messages.status_changed(which, after.id, after.status, before.status if before is not None and same else None)
     texts = {f.reason.value: f.message for f in findings}

@@ -70,7 +70,7 @@ def _observed(observation: Observed) -> dict[str, Any]:
         "environment": EnvironmentStatus(
             name=environment.name,
             chain_id=environment.chain_id,
-            created_at=environment.created_at,
+            created_at=_whole_seconds(environment.created_at),
             managed=observation.managed,
         ),
         "current_deployment": _deployment(environment.current, CURRENT_BYTES),
@@ -95,11 +95,16 @@ def _deployment(deployment: Deployment | None, budget: int) -> DeploymentStatus 
     return DeploymentStatus(
         id=deployment.id,
         status=deployment.status,
-        created_at=deployment.created_at,
+        created_at=_whole_seconds(deployment.created_at),
         environment=deployment.environment,
         chainlets=chainlets,
         chainlets_omitted=omitted,
     )
+
+
+def _whole_seconds(moment: datetime | None) -> datetime | None:
+    """As it is written: so a status that says nothing new equals the one that was read."""
+    return None if moment is None else moment.replace(microsecond=0)
 
 
 def _chainlet(chainlet: Chainlet) -> ChainletStatus:
@@ -155,8 +160,15 @@ def to_json(status: ChainEnvironmentStatus) -> dict[str, Any]:
 
 
 def _tidy(value: Any, precision: str) -> Any:
-    if isinstance(value, datetime):
+    """By exact type: it is asked of every value of every status that is compared or written."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool:
+        return value
+    if kind is dict:
+        tidied = [(name, _tidy(inner, precision)) for name, inner in value.items()]
+        return {name: inner for name, inner in tidied if inner is not None and inner not in ([], {})}
+    if kind is list or kind is tuple:
+        return [_tidy(inner, precision) for inner in value]
+    if kind is datetime:
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
-    if isinstance(value, dict):
-        return {k: tidied for k, v in value.items() if (tidied := _tidy(v, precision)) not in (None, [], {})}
-    return [_tidy(v, precision) for v in value] if isinstance(value, list | tuple) else value
+    return value
