@@ -64,6 +64,13 @@ chainlet_status = Gauge(
     registry=REGISTRY,
 )
 
+schedule_active = Gauge(
+    "chainenv_schedule_active",
+    "1 for the autoscaling schedule of a ChainEnvironment that is active.",
+    ["resource_namespace", "resource", "schedule"],
+    registry=REGISTRY,
+)
+
 KEPT_SECONDS = 3.0
 """For so long whoever scrapes gets the same text: it can take a second to make, and scrapers are more than one."""
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from .. import metrics
 from ..api import ApiKey, Baseten, CallRecord, Endpoint, Hooks, Transport, WaitRecord
-from ..core.polling import Intervals, first_poll, needs_attention, was_asked_for
+from ..core.polling import Intervals, first_poll, needs_attention, until_edge, was_asked_for
 from ..core.world import Timing
 from ..engine.context import LAST_CALL, of_last_call
 from ..engine.ports import Key, Ports
@@ -91,13 +91,14 @@ class Parts:
     def schedule_all(self) -> None:
         """After the first list: what has something to do at once, the others bit by bit."""
         self.listed = True
-        intervals = intervals_of(self.settings)
+        intervals, now = intervals_of(self.settings), datetime.now(UTC)
         for key in self.store.known():
             resource = self.store.get(key)
-            if resource is None or needs_attention(resource):
+            if resource is None or needs_attention(resource, now):
                 self.queue.add(key, changed=resource is None or was_asked_for(resource))
             else:
-                self.queue.add(key, first_poll(len(self.store), self.settings.rate_limit, intervals, random.random()))
+                poll = first_poll(len(self.store), self.settings.rate_limit, intervals, random.random())
+                self.queue.add(key, min(poll, until_edge(resource.status.schedule, now)))
 
 
 def own_key(settings: Settings) -> ApiKey | None:

@@ -379,6 +379,14 @@ def status_changed(which: str, deployment_id: str, status: str, before: str | No
     return EventRecord(Event.DEPLOYMENT_STATUS, f"{which} deployment {deployment_id} {was} {status}", status in FAILED | DEGRADED)
 
 
+def schedule_active(before: str | None, now: str | None) -> EventRecord:
+    """Names of schedules; None: none."""
+    if now is None:
+        return EventRecord(Event.SCHEDULE_ACTIVE, f"schedule {before} ended; no schedule is active")
+    instead = f" in place of {before}" if before else ""
+    return EventRecord(Event.SCHEDULE_ACTIVE, f"schedule {now} became active{instead}")
+
+
 def released(left_on: tuple[str, ...]) -> EventRecord:
     """``left_on``: deployments that may still run."""
     if not left_on:

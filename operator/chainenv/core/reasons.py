@@ -77,6 +77,7 @@ class Event(StrEnum):
     AUTOSCALING_CORRECTED = "AutoscalingCorrected"
     INSTANCE_TYPES_CHANGED = "InstanceTypesChanged"
     PROMOTED = "Promoted"
+    SCHEDULE_ACTIVE = "ScheduleActive"
     DEPLOYMENT_STATUS = "DeploymentStatusChanged"
     DEACTIVATED = "DeploymentDeactivated"
     NOT_DEACTIVATED = "NotDeactivated"

@@ -20,7 +20,7 @@ from ..core.changes import CreateEnvironment
 from ..core.environment import OFF
 from ..core.findings import EventRecord, Finding, Severity
 from ..core.journal import next_retry
-from ..core.polling import Intervals, next_poll
+from ..core.polling import Intervals, next_poll, until_edge
 from ..core.reasons import Event
 from ..core.resource import Resource
 from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json
@@ -184,6 +184,7 @@ class Reconciler:
             acted_on=not execution.failed,
             reconcile_request=resource.reconcile_request,
             deleting=resource.deleting,
+            schedule=world.desired.schedule,
         )
         refused_key = next((error for _, error in execution.failed if isinstance(error, CredentialsRefused)), None)
         if refused_key is not None:
@@ -199,7 +200,8 @@ class Reconciler:
         poll = next_poll(report, self._intervals, missing=missing, unchanged=memory.unchanged, jitter=self._ports.jitter())
         refused = next_retry(execution.journal, world.now, self._timing)
         now = self._ports.monotonic()
-        return min([poll, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())])
+        edge = until_edge(world.desired.schedule, self._ports.now())
+        return min([poll, edge, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())])
 
     def _note_retries(self, memory: Memory, execution: Execution) -> None:
         now = self._ports.monotonic()

@@ -25,7 +25,8 @@ _OUTCOMES = ("settled", "waiting", "acted", "stalled", "transient")
 
 class Measures:
     """Implements engine.ports.Measure. ``chainlets``: also a series for each chainlet of each resource; ``resources``: for each
-    condition of a resource that needs attention. A settled resource has none of the latter, so their number stays small."""
+    condition of a resource that needs attention, and for its active schedule. A settled resource without schedules has none of the
+    latter, so their number stays small."""
 
     def __init__(self, *, chainlets: bool, resources: bool = True) -> None:
         self._with_chainlets = chainlets
@@ -33,6 +34,7 @@ class Measures:
         self._conditions: dict[Key, tuple[Labels, ...]] = {}
         self._counts: dict[Labels, int] = {}
         self._chainlets: dict[Key, dict[Labels, int]] = {}
+        self._schedules: dict[Key, str] = {}
         self._drifted: dict[Key, set[str]] = {}
         """Fields that were different in the last run: each is found once, until it is as declared again."""
         for kind in _KINDS:  # from 0 on: the first increment of a counter that was not there shows in no rate()
@@ -46,6 +48,8 @@ class Measures:
         self._count(key, tuple(map(_labels, status.conditions if status else ())))
         if self._with_chainlets:
             self._show_chainlets(key, status)
+        if self._with_resources:
+            self._show_schedule(key, status.schedule.active if status and status.schedule else None)
         if status is None or report is None:
             self._drifted.pop(key, None)
             return
@@ -91,6 +95,15 @@ class Measures:
             metrics.chainlet_replicas.labels(*labels[:3]).set(replicas)
         if now:
             self._chainlets[key] = now
+
+
+    def _show_schedule(self, key: Key, active: str | None) -> None:
+        before, now = self._schedules.pop(key, None), active and active[:MOST_CHARACTERS]
+        if before and before != now:
+            metrics.schedule_active.remove(key.namespace, key.name, before)
+        if now:
+            metrics.schedule_active.labels(key.namespace, key.name, now).set(1)
+            self._schedules[key] = now
 
 
 def _labels(condition: Condition) -> Labels:

@@ -51,7 +51,8 @@ def autoscaling(world: World, environment: Environment, builder: PlanBuilder) ->
     hashed = digest({c.name: dict(c.autoscaling) for c, _ in managed})
     if hidden:
         builder.add(messages.unconfirmed(f"the autoscaling settings of {names(c.name for c in hidden)}", environment))
-        if world.known and has_changed_unseen(world, builder, Operation.AUTOSCALING, hashed):
+        changed_since = world.spec_changed or world.schedule_changed
+        if world.known and has_changed_unseen(world, builder, Operation.AUTOSCALING, hashed, changed=changed_since):
             changes |= {c.name: c.autoscaling for c in hidden}  # one that was just found will show them, or has none yet
         elif not changes:
             return  # nothing to compare, and nothing to forget

@@ -30,6 +30,9 @@ def changes(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus, findi
         if after is not None and (before is None or (before.id, before.status) != (after.id, after.status)):
             same = before is not None and before.id == after.id
             yield messages.status_changed(which, after.id, after.status, before.status if before is not None and same else None)
+    was, is_ = (status.schedule.active if status.schedule else None for status in (previous, new))
+    if was != is_:
+        yield messages.schedule_active(was, is_)
     texts = {f.reason.value: f.message for f in findings}
     earlier = {c.type: c.reason for c in previous.conditions}
     now = {c.type: c for c in new.conditions}

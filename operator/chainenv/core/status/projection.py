@@ -41,6 +41,8 @@ def project(previous: ChainEnvironmentStatus, report: Report) -> ChainEnvironmen
     if report.acted_on:
         handled = report.reconcile_request or previous.last_handled_reconcile_at
         update |= {"observed_generation": report.generation, "last_handled_reconcile_at": handled}
+    if report.observed and report.acted_on and not report.deleting and not _is_unowned(report):
+        update["schedule"] = report.schedule
     if (report.observed or report.acted_on) and report.drift != previous.drift:
         update["drift"], update["drift_omitted"] = bounded_drift(report.drift)
     return base.model_copy(update=update)

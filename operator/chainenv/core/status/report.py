@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...crd.types import Drift, JournalEntry
+from ...crd.types import Drift, JournalEntry, ScheduleStatus
 from ..changes import AnyChange, CreateEnvironment
 from ..environment import Environment
 from ..findings import Finding, Severity
@@ -44,6 +44,7 @@ Observation = Observed | Unobserved
 class Report:
     """``acted_on``: the spec's generation was (a decision counts, a failed call does not).
     ``failing_for``: seconds from the first failure in a row to this one; 0 for the first, and without one.
+    ``schedule``: what the clock made of the schedules in this run; None: there are none.
     """
 
     generation: int
@@ -57,6 +58,7 @@ class Report:
     deleting: bool = False
     reconcile_request: str | None = None
     failing_for: float = 0.0
+    schedule: ScheduleStatus | None = None
 
     @property
     def observed(self) -> bool:
