@@ -13,6 +13,7 @@ from ..core.polling import Intervals, first_poll, needs_attention, until_edge, w
 from ..core.world import Timing
 from ..engine.context import LAST_CALL, of_last_call
 from ..engine.ports import Key, Ports
+from ..engine.prices import PriceBook
 from ..engine.reconcile import Reconciler
 from ..kube.cluster import Cluster
 from ..kube.events import EventWriter
@@ -63,6 +64,7 @@ class Parts:
             jitter=random.random,
             fence=self._fence,
             measure=self._measures,
+            prices=PriceBook(time.monotonic, self._again),
         )
 
     def _fence(self) -> None:
@@ -83,6 +85,9 @@ class Parts:
         """A later resource of the same name starts from nothing."""
         self._keys.forget(uid)
         self._measures(key, None, None)
+
+    def _again(self, key: Key, seconds: float) -> None:
+        self.queue.add(key, seconds)
 
     async def _handle(self, key: Key) -> float | None:
         with metrics.reconcile_seconds.time():

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..crd.types import ABANDON_ANNOTATION, FINALIZER, RECONCILE_ANNOTATION, ChainEnvironmentSpec, ChainEnvironmentStatus, JournalEntry
-from .calendar import CalendarError, schedules_of
+from .calendar import CalendarError, schedules_of, windows_of
 from .desired import Desired, desired_of
 from .effective import desired_at
 
@@ -51,6 +51,7 @@ class Resource:
         """A time zone, or a time of day, in the spec that there is not."""
         try:
             schedules_of(self.spec.autoscaling_schedules)
+            windows_of(self.spec.rollout.windows if self.spec.rollout else None)
         except CalendarError as error:
             return f"spec.{error}"
         return None
