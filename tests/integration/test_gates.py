@@ -47,7 +47,7 @@ def test_a_promotion_waits_for_its_window_and_nothing_else_does(stage: Stage) ->
     found = waiting(case, "WaitingForWindow")
     assert found["waitsFor"] == "Window"
     assert datetime.fromisoformat(found["nextWindow"]) > datetime.now(UTC)
-    assert case.condition("Reconciling")["reason"] == "WaitingForWindow"
+    case.wait_condition("Reconciling", "True", "WaitingForWindow")
     assert case.condition("Stalled") == {}
     assert case.names_sent() == ["autoscaling"]
     case.apply(deploymentID="dep-w", rollout=OPEN, chainletSettings=[chainlet(CHAINLETS[0], maxReplica=4)])
@@ -89,7 +89,7 @@ def test_a_correction_of_drift_waits_for_approval(stage: Stage) -> None:
     stage.run_operator()
     case.apply(rollout={"approval": "Manual"}, chainletSettings=[{"chainletName": CHAINLETS[0], "instanceTypeID": "1x2"}])
     case.wait_settled()
-    case.by_hand(chainlets={CHAINLETS[0]: {"instance_type_id": "2x8"}})
+    case.by_hand(instance_types={CHAINLETS[0]: "2x8"})
     plan = waiting(case, "WaitingForApproval")["plan"]
     assert [each["path"] for each in case.see()["status"]["drift"]] == [f"chainletSettings[{CHAINLETS[0]}].instanceTypeID"]
     assert case.names_sent() == []
@@ -145,7 +145,7 @@ def test_prices_are_waited_for_and_a_server_without_them_has_none(stage: Stage) 
 
 def test_a_server_without_prices_holds_back_what_costs_more(stage: Stage) -> None:
     case = Case(stage, "old").existing()
-    stage.simulator.add_fault("status", status=404, path=PRICES, times=None)
+    stage.simulator.add_fault("answer", status=404, path=PRICES, times=None)
     stage.run_operator()
     case.apply(budget={"maxUSDPerHour": "100.00"}, chainletSettings=[chainlet(CHAINLETS[0], maxReplica=3)])
     case.wait_condition("Synced", "False", "PriceUnknown", "has no price")
@@ -165,7 +165,7 @@ def rolling(case: Case) -> str:
 @pytest.fixture
 def slow(stage: Stage) -> Case:
     """A promotion that takes for ever."""
-    stage.simulator.set_options(lifecycle_scale=1000)
+    stage.simulator.set_options(build_seconds=1000.0, deploy_seconds=1000.0)
     case = Case(stage, "slow").existing(promotion={"redeploy_on_promotion": True})
     case.pushed("dep-s")
     stage.run_operator()

@@ -10,6 +10,7 @@ from ..core.reasons import Reason
 from ..core.status import TRANSIENT, Report
 from ..crd.types import ChainEnvironmentStatus, Condition
 from ..engine.ports import Key
+from .rollouts import RolloutMeasures
 
 Labels = tuple[str, ...]
 MOST_CHAINLETS = 200
@@ -42,12 +43,14 @@ class Measures:
             metrics.drift_corrected.labels(kind)
         for outcome in _OUTCOMES:
             metrics.reconciles.labels(outcome)
+        self._rollouts = RolloutMeasures(resources=resources)
 
     def __call__(self, key: Key, status: ChainEnvironmentStatus | None, report: Report | None) -> None:
         """``status`` None: the resource is gone."""
         self._count(key, tuple(map(_labels, status.conditions if status else ())))
         if self._with_chainlets:
             self._show_chainlets(key, status)
+        self._rollouts(key, status)
         if self._with_resources:
             self._show_schedule(key, status.schedule.active if status and status.schedule else None)
         if status is None or report is None:
