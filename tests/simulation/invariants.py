@@ -10,6 +10,7 @@ from typing import Any
 from .apiserver import ApiServer, Raw
 from .baseten import Baseten
 from .declared import allowed, declared_types, differs, flat_promotion
+from .schedules import in_force
 from .model import OFF, RUNNING, SERVING, Environment
 from .wire import ROLLOUTS, Network, Sent
 
@@ -61,9 +62,12 @@ class Invariants:
         self.rollouts: list[tuple[Sent, str, int]] = []
         self.acts: Callable[[str], bool] = lambda _: True
         """Whether a process is the one that may act."""
+        self.skew_of: Callable[[str], float] = lambda _: 0.0
+        """By how much a process's clock is ahead."""
         self.neighbours: set[str] = set()
         self.failing_since: dict[str, float] = {}
         self.restricted_until: dict[str, float] = {}
+        self.edges_held = 0
         self.disturbed_at = 0.0
         """When anything last was wrong that concerns every resource."""
         network.on_send.append(self.sent)
@@ -182,11 +186,24 @@ class Invariants:
         recent = self._recent(now, STALE_SPEC, name)
         if recent and all(s.get("managementPolicy") in ("Pause", "Observe") for s in recent):
             self.broken("nothing is written while paused or observed", f"#{sent.number} {sent.endpoint}")
-        if not any(allowed(sent, spec) for spec in recent):
+        self._differs(sent, name)
+        skew = self.skew_of(sent.process)
+        if not any(allowed(sent, meant) for spec in recent for meant in in_force(spec, now, skew)):
             self.broken(
                 "nothing unmanaged is sent",
                 f"#{sent.number} {sent.endpoint} {json.dumps(sent.body)}; the spec is {json.dumps(recent[-1:])}",
             )
+
+    def _differs(self, sent: Sent, name: str) -> None:
+        """Autoscaling settings are sent for drift and at edges alone: never what the last read showed already."""
+        shown = self.reads.get((sent.process, name))
+        if sent.endpoint != "update_autoscaling" or shown is None:
+            return
+        there = {c["chainlet_name"]: c["autoscaling_settings"] for c in shown["chainlet_settings"]}
+        for each in sent.body["updates"]:
+            values = there.get(each["chainlet_name"])
+            if values is not None and values.items() >= each["autoscaling_settings"].items():
+                self.broken("nothing is sent that is there", f"#{sent.number} {json.dumps(each)}, and the read showed it")
 
     # -- status ------------------------------------------------------------------------------------------------------
 
@@ -218,7 +235,8 @@ class Invariants:
         synced, ready = conditions.get("Synced"), conditions.get("Ready")
         fresh = synced is not None and synced.get("observedGeneration") == raw["metadata"]["generation"]
         if synced and synced["status"] == "True" and fresh:
-            problem = differs(spec, shown, self._promoted(spec) or spec["deploymentID"] in self.promoted[seen])
+            promoted = self._promoted(spec) or spec["deploymentID"] in self.promoted[seen]
+            problem = self._problem(spec, shown, promoted, process)
             if problem and not self._passing(raw, conditions, before):
                 self.broken("Synced only when true", f"Synced=True, but the last read of {process} showed: {problem}")
             queued = self._queued(spec)
@@ -230,6 +248,11 @@ class Invariants:
             current = (shown or {}).get("current_deployment") or {}
             if current.get("status") not in SERVING:
                 self.broken("Ready only when true", f"Ready=True, but the last read of {process} showed {current.get('status')}")
+
+    def _problem(self, spec: Json, shown: Json | None, promoted: bool, process: str) -> str | None:
+        """What a read does not confirm, whichever of the last minutes it is compared for; None when it confirms all."""
+        found = [differs(meant, shown, promoted) for meant in in_force(spec, self._net.loop.now, self.skew_of(process))]
+        return None if None in found else found[0]
 
     def _passing(self, raw: Raw, conditions: dict[str, Json], before: dict[str, Json]) -> bool:
         """Whether Synced may stay as it was: for the first minute of failures that pass by themselves."""
@@ -309,10 +332,10 @@ class Invariants:
                 continue
             shown = self._baseten.show(environment) if environment else None
             if synced["status"] == "True":
-                problem = differs(spec, shown, self._promoted(spec))
+                problem = self._problem(spec, shown, self._promoted(spec), self._net.writer)
                 if problem:
                     self.broken("Synced only when true", f"at the end: {problem}")
-            elif not self._excused(synced["reason"], spec, environment, shown):
+            elif not self._excused(synced["reason"], self._meant(spec), environment, shown):
                 self.broken("liveness", f"hours after the last fault: {synced['reason']}: {synced['message']}")
             ready = conditions.get("Ready", {"status": "Unknown"})
             serves = environment is not None and environment.current is not None and environment.current.status in SERVING
@@ -322,6 +345,21 @@ class Invariants:
                     "Ready only when true",
                     f"at the end Ready is {ready['status']} and the current deployment {'serves' if serves else 'does not'}",
                 )
+
+    def _meant(self, spec: Json) -> Json:
+        """By the clock of the process that wrote last."""
+        return next(in_force(spec, self._net.loop.now, self.skew_of(self._net.writer)))
+
+    def edge_holds(self, uid: str, spec: Json) -> None:
+        """Half a minute after an edge, with nothing wrong: the environment has the values."""
+        raw = self.resource(spec["environmentName"])
+        environment = self._baseten.environments.get(spec["environmentName"])
+        if raw is None or environment is None or raw["metadata"]["uid"] != uid or raw["spec"] != spec:
+            return
+        self.edges_held += 1
+        problem = differs(self._meant(spec), self._baseten.show(environment), promoted=True)
+        if problem:
+            self.broken("an edge is acted on", problem)
 
     def _excused(self, reason: str, spec: Json, environment: Environment | None, shown: Json | None) -> bool:
         """Whether a reason that is not in sync is true."""

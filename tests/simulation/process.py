@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from chainenv.api import ApiKey, Baseten, Endpoint
-from chainenv.core.polling import Intervals, needs_attention, was_asked_for
+from chainenv.core.polling import Intervals, needs_attention, until_edge, was_asked_for
 from chainenv.core.world import Timing
 from chainenv.engine.ports import Key, NotLeadingError, Ports
 from chainenv.engine.reconcile import Reconciler
@@ -122,11 +122,11 @@ class Process:
             self._network.log(self.name, "holds the Lease")
         self._listed = True
         for key in self.store.known():
-            resource = self.store.get(key)
-            if resource is None or needs_attention(resource):
+            resource, now = self.store.get(key), wall(self._network.loop.now, self.skew)
+            if resource is None or needs_attention(resource, now):
                 self.queue.add(key, changed=resource is None or was_asked_for(resource))
             else:
-                self.queue.add(key, 5 * self._rng.random())
+                self.queue.add(key, min(5 * self._rng.random(), until_edge(resource.status.schedule, now)))
         relisting = asyncio.get_running_loop().create_task(self._lister.relist_forever())
         try:
             await self.queue.run()

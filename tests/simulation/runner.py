@@ -17,6 +17,7 @@ from .invariants import Invariants, Violation
 from .model import Shape
 from .neighbours import sample, settle_down
 from .process import Process
+from .schedules import each_minute
 from .story import CHAINLETS, SOURCES, Step, Story, neighbourhood
 from .strangers import stranger
 from .wire import Network, Sent, Trouble
@@ -57,6 +58,7 @@ class Simulation:
         self.good = GOOD
         self._shown: dict[str, str] = {}
         self.processes: list[Process] = []
+        self.invariants.skew_of = lambda name: next((p.skew for p in self.processes if p.name == name), 0.0)
         self.invariants.acts = lambda name: any(p.leading for p in self.processes if p.name == name)
         self._rng = rng
         self.over = loop.create_future()
@@ -137,6 +139,8 @@ class Simulation:
         self.loop.call_at(self.story.seconds, self._finish)
         if self.story.neighbours:
             sample(self)
+        if self.story.seconds > self.story.quiet:
+            self.loop.call_at(self.story.seconds - self.story.quiet + 1800, each_minute, self)
         await self.over
         for process in self.processes:
             process.end()
