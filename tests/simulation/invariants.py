@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from . import gated
 from .apiserver import ApiServer, Raw
 from .baseten import Baseten
 from .declared import allowed, declared_types, differs, flat_promotion
-from .schedules import in_force
 from .model import OFF, RUNNING, SERVING, Environment
+from .schedules import in_force
 from .wire import ROLLOUTS, Network, Sent
 
 Json = dict[str, Any]
@@ -68,6 +69,9 @@ class Invariants:
         self.failing_since: dict[str, float] = {}
         self.restricted_until: dict[str, float] = {}
         self.edges_held = 0
+        self.approved: set[tuple[str, str]] = set()
+        self.carried_out: defaultdict[tuple[str, int, str], list[Sent]] = defaultdict(list)
+        """By object, journal and plan: the calls that its approval was for."""
         self.disturbed_at = 0.0
         """When anything last was wrong that concerns every resource."""
         network.on_send.append(self.sent)
@@ -90,6 +94,7 @@ class Invariants:
             return
         if raw["metadata"].get("finalizers"):
             self.held.add(uid)
+        self.approved.add((uid, str((raw["metadata"].get("annotations") or {}).get(gated.APPROVE))))
         last = next((s for _, u, s in reversed(self.specs) if u == uid), None)
         if last == spec:
             return
@@ -134,9 +139,12 @@ class Invariants:
         if not self.acts(sent.process):
             self.broken("only the leader acts", f"#{sent.number} {sent.endpoint} is sent by {sent.process}, which has lost the lead")
         self._managed(sent, now, name)
+        self._serving_goes_on(sent, name)
+        self._affordable(sent, now, name)
         if sent.endpoint not in ROLLOUTS:
             return
         raw = self.resource(name)
+        self._gated(sent, raw, now, name)
         uid = raw["metadata"]["uid"] if raw else "none"
         for other, other_uid, lineage in self.rollouts:
             under_way = not other.answered and not other.landed and now - other.at < SETTLE
@@ -156,6 +164,43 @@ class Invariants:
         if policies and all(p != "Reconcile" for p in policies):
             self.broken("no rollout while paused or observed", f"#{sent.number} {sent.endpoint} is sent under {policies[-1]}")
 
+    def _gated(self, sent: Sent, raw: Raw | None, now: float, name: str) -> None:
+        specs = self._recent(now, STALE_SPEC, name)
+        if specs and not gated.was_open(specs, now, self.skew_of(sent.process)):
+            self.broken("no rollout outside a window", f"#{sent.number} {sent.endpoint}; {json.dumps(specs[-1].get('rollout'))}")
+        if raw is None:
+            return
+        uid = raw["metadata"]["uid"]
+        for plan in gated.plans(raw, sent.endpoint):
+            if plan:
+                self.carried_out[uid, self.lineage, plan].append(sent)
+            if specs and gated.needs_approval(specs) and (uid, plan) not in self.approved:
+                self.broken("no rollout without approval", f"#{sent.number} {sent.endpoint}, plan {plan or 'none'}")
+
+    def _serving_goes_on(self, sent: Sent, name: str) -> None:
+        """What serves is deactivated by deletion alone. A read that is a minute old may be wrong."""
+        raw, environment = self.resource(name), self._baseten.environments.get(name)
+        if sent.endpoint != "deactivate" or raw is None or "deletionTimestamp" in raw["metadata"] or environment is None:
+            return
+        stale = any(trouble.kind == "stale" for trouble in self._net.troubles)
+        current = environment.current
+        named = current is not None and current.id == sent.parameters["chain_deployment_id"]
+        if named and not stale and self._net.loop.now - environment.switched > GRACE:
+            self.broken("what serves is never deactivated", f"#{sent.number} {sent.parameters['chain_deployment_id']}")
+
+    def _affordable(self, sent: Sent, now: float, name: str) -> None:
+        """For what the process has read: a call that raises the worst case keeps to every budget of the last minutes."""
+        budgets = [spec.get("budget") for spec in self._recent(now, STALE_SPEC, name)]
+        shown = self.reads.get((sent.process, name))
+        if sent.endpoint not in ("update_autoscaling", "update_instance_types") or shown is None or not budgets or None in budgets:
+            return
+        before, after = gated.worst_case({}, shown), gated.worst_case(sent.body, shown)
+        most = max(float(budget["maxUSDPerHour"]) for budget in budgets if budget)
+        if before is not None and after is not None and after > before + 1e-6 and after > most + 1e-6:
+            self.broken(
+                "nothing costs more than the budget", f"#{sent.number} {json.dumps(sent.body)}: {before} -> {after}, at most {most}"
+            )
+
     def _recent(self, now: float, seconds: float, name: str) -> list[Json]:
         """Specs of the environment that were in force at some time within the last seconds."""
         out: list[Json] = []
@@ -169,6 +214,10 @@ class Invariants:
     def landed(self, sent: Sent) -> None:
         if sent.endpoint not in ROLLOUTS or not sent.started or sent.episode is None:
             return
+        for (_, _, plan), sends in self.carried_out.items():
+            begun = [each for each in sends if each.started]
+            if sent in begun and len(begun) > 1 and (begun[0].answered or len(begun) > 2):
+                self.broken("an approval is used once", f"plan {plan}: {', '.join(f'#{each.number}' for each in begun)}")
         starts = [s for s in sent.episode.sends if s.started]
         told = ", ".join(f"#{s.number} -> {'+'.join(s.started)}{'' if s.answered else ' (answer lost)'}" for s in starts)
         if len(starts) > 2:
@@ -356,6 +405,8 @@ class Invariants:
         environment = self._baseten.environments.get(spec["environmentName"])
         if raw is None or environment is None or raw["metadata"]["uid"] != uid or raw["spec"] != spec:
             return
+        if spec.get("budget"):
+            return
         self.edges_held += 1
         problem = differs(self._meant(spec), self._baseten.show(environment), promoted=True)
         if problem:
@@ -374,6 +425,9 @@ class Invariants:
             "NotConverging": differs(spec, shown, environment is not None and spec.get("deploymentID") in (None, *environment.promoted))
             is not None,
             "RolloutFailed": off or candidate_off,
+            "RolloutAborted": off,
+            "BudgetExceeded": spec.get("budget") is not None,
+            "PriceUnknown": spec.get("budget") is not None,
             "Unconfirmed": hidden,
             "Drifted": observed and differs(spec, shown, False) is not None,
             "WouldCreate": observed and environment is None,

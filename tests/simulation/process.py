@@ -12,6 +12,7 @@ from chainenv.api import ApiKey, Baseten, Endpoint
 from chainenv.core.polling import Intervals, needs_attention, until_edge, was_asked_for
 from chainenv.core.world import Timing
 from chainenv.engine.ports import Key, NotLeadingError, Ports
+from chainenv.engine.prices import PriceBook
 from chainenv.engine.reconcile import Reconciler
 from chainenv.kube.leader import Leader
 from chainenv.kube.lister import Lister
@@ -84,6 +85,7 @@ class Process:
             "jitter": self._rng.random,
             "fence": self.fence,
             "measure": lambda *_: None,
+            "prices": PriceBook(lambda: 1_000.0 + loop.now, self._again),
         }
         return Ports(**{f.name: known[f.name] for f in fields(Ports) if f.name in known})
 
@@ -101,6 +103,9 @@ class Process:
     def _departing(self, endpoint: Endpoint) -> None:
         if endpoint.writes:
             self.fence()
+
+    def _again(self, key: Key, seconds: float) -> None:
+        self.queue.add(key, seconds)
 
     def _changed(self, key: Key) -> None:
         if self._listed:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from . import gated
 from .apiserver import ApiServer, Raw
 from .baseten import Baseten
 from .clock import VirtualLoop, virtual_time, wall
@@ -42,6 +43,8 @@ class Outcome:
 
 
 class Simulation:
+    NAME = NAME
+
     def __init__(self, loop: VirtualLoop, story: Story) -> None:
         self.loop = loop
         self.story = story
@@ -182,6 +185,7 @@ class Simulation:
         self.put_key(GOOD)
         if self.process is None:
             self.start(0.0)
+        gated.approve_what_waits(self)
         for process in self.processes:
             process.crash_in = None
             process.watcher.lost, process.watcher.echo, process.watcher.lag = False, False, 0.05
@@ -211,6 +215,8 @@ class Simulation:
             "key": self._key,
             "delete": self._delete,
             "call": lambda does: does(self),
+            "approve": lambda **more: gated.approve(self, **more),
+            "abort": lambda **more: gated.abort(self, **more),
             "garble": self._garble,
             "restrict": self._restrict,
             "doom": lambda count: setattr(self.baseten, "next_fails", count),

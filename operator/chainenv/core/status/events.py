@@ -39,7 +39,7 @@ def changes(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus, findi
     stalled, synced = now.get("Stalled"), now.get("Synced")
     reported = earlier.get("Synced") if earlier.get("Synced") in _WORTH_AN_EVENT else None
     if stalled is not None:
-        if stalled.reason not in (earlier.get("Stalled"), reported):
+        if stalled.reason not in (earlier.get("Stalled"), reported, Reason.ROLLOUT_ABORTED):  # that was recorded when it was done
             yield EventRecord(Reason(stalled.reason), texts.get(stalled.reason, stalled.message), warning=True)
     elif synced is not None and synced.status == "False" and synced.reason in _WORTH_AN_EVENT and earlier.get("Synced") != synced.reason:
         yield EventRecord(Reason(synced.reason), texts.get(synced.reason, synced.message), warning=True)
