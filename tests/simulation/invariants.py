@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from . import gated
 from .apiserver import ApiServer, Name, Raw
 from .baseten import Baseten
 from .declared import allowed, declared_types, differs, flat_promotion
 from .model import OFF, RUNNING, SERVING, Environment
 from .owners import Owners, counts, name_of, proven, target_of
+from .schedules import in_force
 from .wire import ROLLOUTS, Network, Sent
 
 Json = dict[str, Any]
@@ -67,9 +69,15 @@ class Invariants:
         self.rollouts: list[tuple[Sent, str, int]] = []
         self.acts: Callable[[str], bool] = lambda _: True
         """Whether a process is the one that may act."""
+        self.skew_of: Callable[[str], float] = lambda _: 0.0
+        """By how much a process's clock is ahead."""
         self.neighbours: set[str] = set()
         self.failing_since: dict[str, float] = {}
         self.restricted_until: dict[str, float] = {}
+        self.edges_held = 0
+        self.approved: set[tuple[str, str]] = set()
+        self.carried_out: defaultdict[tuple[str, int, str], list[Sent]] = defaultdict(list)
+        """By object, journal and plan: the calls that its approval was for."""
         self.disturbed_at = 0.0
         """When anything last was wrong that concerns every resource."""
         network.on_send.append(self.sent)
@@ -93,6 +101,7 @@ class Invariants:
             return
         if raw["metadata"].get("finalizers"):
             self.held.add(uid)
+        self.approved.add((uid, str((raw["metadata"].get("annotations") or {}).get(gated.APPROVE))))
         last = next((s for _, u, _, s in reversed(self.specs) if u == uid), None)
         if last == spec:
             return
@@ -127,8 +136,11 @@ class Invariants:
         self._managed(sent, now)
         raw = self._api.objects.get(sent.by)
         self._owned(sent, raw, now)
+        self._serving_goes_on(sent, raw)
+        self._affordable(sent, now)
         if sent.endpoint not in ROLLOUTS:
             return
+        self._gated(sent, raw, now)
         uid = raw["metadata"]["uid"] if raw else "none"
         for other, other_uid, lineage in self.rollouts:
             under_way = not other.answered and not other.landed and now - other.at < SETTLE
@@ -162,6 +174,43 @@ class Invariants:
                     "one owner at a time", f"#{sent.number} of {sent.by[1]} leaves while #{other.number} of {other.by[1]} is on its way"
                 )
 
+    def _gated(self, sent: Sent, raw: Raw | None, now: float) -> None:
+        specs = self._recent(now, STALE_SPEC, sent.by)
+        if specs and not gated.was_open(specs, now, self.skew_of(sent.process)):
+            self.broken("no rollout outside a window", f"#{sent.number} {sent.endpoint}; {json.dumps(specs[-1].get('rollout'))}")
+        if raw is None:
+            return
+        uid = raw["metadata"]["uid"]
+        for plan in gated.plans(raw, sent.endpoint):
+            if plan:
+                self.carried_out[uid, self.lineage, plan].append(sent)
+            if specs and gated.needs_approval(specs) and (uid, plan) not in self.approved:
+                self.broken("no rollout without approval", f"#{sent.number} {sent.endpoint}, plan {plan or 'none'}")
+
+    def _serving_goes_on(self, sent: Sent, raw: Raw | None) -> None:
+        """What serves is deactivated by deletion alone. A read that is a minute old may be wrong."""
+        environment = self._baseten.environments.get(raw["spec"]["environmentName"]) if raw else None
+        if sent.endpoint != "deactivate" or raw is None or "deletionTimestamp" in raw["metadata"] or environment is None:
+            return
+        stale = any(trouble.kind == "stale" for trouble in self._net.troubles)
+        current = environment.current
+        named = current is not None and current.id == sent.parameters["chain_deployment_id"]
+        if named and not stale and self._net.loop.now - environment.switched > GRACE:
+            self.broken("what serves is never deactivated", f"#{sent.number} {sent.parameters['chain_deployment_id']}")
+
+    def _affordable(self, sent: Sent, now: float) -> None:
+        """For what the process has read: a call that raises the worst case keeps to every budget of the last minutes."""
+        budgets = [spec.get("budget") for spec in self._recent(now, STALE_SPEC, sent.by)]
+        shown = self.reads.get((sent.process, sent.by))
+        if sent.endpoint not in ("update_autoscaling", "update_instance_types") or shown is None or not budgets or None in budgets:
+            return
+        before, after = gated.worst_case({}, shown), gated.worst_case(sent.body, shown)
+        most = max(float(budget["maxUSDPerHour"]) for budget in budgets if budget)
+        if before is not None and after is not None and after > before + 1e-6 and after > most + 1e-6:
+            self.broken(
+                "nothing costs more than the budget", f"#{sent.number} {json.dumps(sent.body)}: {before} -> {after}, at most {most}"
+            )
+
     def _recent(self, now: float, seconds: float, who: Name) -> list[Json]:
         """Specs of the resource that were in force at some time within the last seconds."""
         out: list[Json] = []
@@ -175,6 +224,10 @@ class Invariants:
     def landed(self, sent: Sent) -> None:
         if sent.endpoint not in ROLLOUTS or not sent.started or sent.episode is None:
             return
+        for (_, _, plan), sends in self.carried_out.items():
+            begun = [each for each in sends if each.started]
+            if sent in begun and len(begun) > 1 and (begun[0].answered or len(begun) > 2):
+                self.broken("an approval is used once", f"plan {plan}: {', '.join(f'#{each.number}' for each in begun)}")
         starts = [s for s in sent.episode.sends if s.started]
         told = ", ".join(f"#{s.number} -> {'+'.join(s.started)}{'' if s.answered else ' (answer lost)'}" for s in starts)
         if len(starts) > 2:
@@ -192,11 +245,24 @@ class Invariants:
         recent = self._recent(now, STALE_SPEC, sent.by)
         if recent and all(s.get("managementPolicy") in ("Pause", "Observe") for s in recent):
             self.broken("nothing is written while paused or observed", f"#{sent.number} {sent.endpoint}")
-        if not any(allowed(sent, spec) for spec in recent):
+        self._differs(sent)
+        skew = self.skew_of(sent.process)
+        if not any(allowed(sent, meant) for spec in recent for meant in in_force(spec, now, skew)):
             self.broken(
                 "nothing unmanaged is sent",
                 f"#{sent.number} {sent.endpoint} {json.dumps(sent.body)}; the spec is {json.dumps(recent[-1:])}",
             )
+
+    def _differs(self, sent: Sent) -> None:
+        """Autoscaling settings are sent for drift and at edges alone: never what the last read showed already."""
+        shown = self.reads.get((sent.process, sent.by))
+        if sent.endpoint != "update_autoscaling" or shown is None:
+            return
+        there = {c["chainlet_name"]: c["autoscaling_settings"] for c in shown["chainlet_settings"]}
+        for each in sent.body["updates"]:
+            values = there.get(each["chainlet_name"])
+            if values is not None and values.items() >= each["autoscaling_settings"].items():
+                self.broken("nothing is sent that is there", f"#{sent.number} {json.dumps(each)}, and the read showed it")
 
     # -- status ------------------------------------------------------------------------------------------------------
 
@@ -227,7 +293,8 @@ class Invariants:
         synced, ready = conditions.get("Synced"), conditions.get("Ready")
         fresh = synced is not None and synced.get("observedGeneration") == raw["metadata"]["generation"]
         if synced and synced["status"] == "True" and fresh:
-            problem = differs(spec, shown, self._promoted(spec) or spec["deploymentID"] in self.promoted[seen])
+            promoted = self._promoted(spec) or spec["deploymentID"] in self.promoted[seen]
+            problem = self._problem(spec, shown, promoted, process)
             if problem and not self._passing(raw, conditions, before):
                 self.broken("Synced only when true", f"Synced=True, but the last read of {process} showed: {problem}")
             queued = self._queued(spec)
@@ -239,6 +306,11 @@ class Invariants:
             current = (shown or {}).get("current_deployment") or {}
             if current.get("status") not in SERVING:
                 self.broken("Ready only when true", f"Ready=True, but the last read of {process} showed {current.get('status')}")
+
+    def _problem(self, spec: Json, shown: Json | None, promoted: bool, process: str) -> str | None:
+        """What a read does not confirm, whichever of the last minutes it is compared for; None when it confirms all."""
+        found = [differs(meant, shown, promoted) for meant in in_force(spec, self._net.loop.now, self.skew_of(process))]
+        return None if None in found else found[0]
 
     def _passing(self, raw: Raw, conditions: dict[str, Json], before: dict[str, Json]) -> bool:
         """Whether Synced may stay as it was: for the first minute of failures that pass by themselves."""
@@ -327,10 +399,10 @@ class Invariants:
                 continue
             shown = self._baseten.show(environment) if environment else None
             if synced["status"] == "True":
-                problem = differs(spec, shown, self._promoted(spec))
+                problem = self._problem(spec, shown, self._promoted(spec), self._net.writer)
                 if problem:
                     self.broken("Synced only when true", f"at the end: {problem}")
-            elif not self._excused(synced["reason"], meta["uid"], spec, environment, shown):
+            elif not self._excused(synced["reason"], meta["uid"], self._meant(spec), environment, shown):
                 self.broken("liveness", f"hours after the last fault: {synced['reason']}: {synced['message']}")
             ready = conditions.get("Ready", {"status": "Unknown"})
             serves = environment is not None and environment.current is not None and environment.current.status in SERVING
@@ -340,6 +412,23 @@ class Invariants:
                     "Ready only when true",
                     f"at the end Ready is {ready['status']} and the current deployment {'serves' if serves else 'does not'}",
                 )
+
+    def _meant(self, spec: Json) -> Json:
+        """By the clock of the process that wrote last."""
+        return next(in_force(spec, self._net.loop.now, self.skew_of(self._net.writer)))
+
+    def edge_holds(self, uid: str, spec: Json) -> None:
+        """Half a minute after an edge, with nothing wrong: the environment has the values."""
+        raw = next((each for each in self._api.objects.values() if each["metadata"]["uid"] == uid), None)
+        environment = self._baseten.environments.get(spec["environmentName"])
+        if raw is None or environment is None or raw["spec"] != spec:
+            return
+        if spec.get("budget"):
+            return
+        self.edges_held += 1
+        problem = differs(self._meant(spec), self._baseten.show(environment), promoted=True)
+        if problem:
+            self.broken("an edge is acted on", problem)
 
     def _excused(self, reason: str, uid: str, spec: Json, environment: Environment | None, shown: Json | None) -> bool:
         """Whether a reason that is not in sync is true."""
@@ -355,6 +444,9 @@ class Invariants:
         return {
             "NotConverging": differs(spec, shown, promoted) is not None or unanswered >= 2,  # only a person makes a third try
             "RolloutFailed": off or candidate_off,
+            "RolloutAborted": off,
+            "BudgetExceeded": spec.get("budget") is not None,
+            "PriceUnknown": spec.get("budget") is not None,
             "Unconfirmed": hidden,
             "Drifted": observed and differs(spec, shown, False) is not None,
             "WouldCreate": observed and environment is None,

@@ -9,9 +9,10 @@ from random import Random
 from typing import Any
 
 from chainenv.api import ApiKey, Baseten, Endpoint
-from chainenv.core.polling import Intervals, needs_attention, was_asked_for
+from chainenv.core.polling import Intervals, needs_attention, until_edge, was_asked_for
 from chainenv.core.world import Timing
 from chainenv.engine.ports import Key, NotLeadingError, Ports
+from chainenv.engine.prices import PriceBook
 from chainenv.engine.reconcile import Reconciler
 from chainenv.kube.leader import Leader
 from chainenv.kube.lister import Lister
@@ -85,6 +86,7 @@ class Process:
             "jitter": self._rng.random,
             "fence": self.fence,
             "measure": lambda *_: None,
+            "prices": PriceBook(lambda: 1_000.0 + loop.now, self._again),
         }
         return Ports(**{f.name: known[f.name] for f in fields(Ports) if f.name in known})
 
@@ -102,6 +104,9 @@ class Process:
     def _departing(self, endpoint: Endpoint) -> None:
         if endpoint.writes:
             self.fence()
+
+    def _again(self, key: Key, seconds: float) -> None:
+        self.queue.add(key, seconds)
 
     def _changed(self, key: Key) -> None:
         if self._listed:
@@ -123,11 +128,11 @@ class Process:
             self._network.log(self.name, "holds the Lease")
         self._listed = True
         for key in self.store.known():
-            resource = self.store.get(key)
-            if resource is None or needs_attention(resource):
+            resource, now = self.store.get(key), wall(self._network.loop.now, self.skew)
+            if resource is None or needs_attention(resource, now):
                 self.queue.add(key, changed=resource is None or was_asked_for(resource))
             else:
-                self.queue.add(key, 5 * self._rng.random())
+                self.queue.add(key, min(5 * self._rng.random(), until_edge(resource.status.schedule, now)))
         relisting = asyncio.get_running_loop().create_task(self._lister.relist_forever())
         try:
             await self.queue.run()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from . import gated
 from .apiserver import ApiServer, Raw
 from .baseten import Baseten
 from .clock import VirtualLoop, virtual_time, wall
@@ -18,6 +19,7 @@ from .model import Shape
 from .neighbours import sample, settle_down
 from .process import Process
 from .rivals import prepare, remove, rival, usable
+from .schedules import each_minute
 from .story import CHAINLETS, SOURCES, Step, Story, neighbourhood
 from .strangers import stranger
 from .wire import Network, Sent, Trouble
@@ -42,6 +44,8 @@ class Outcome:
 
 
 class Simulation:
+    NAME = NAME
+
     def __init__(self, loop: VirtualLoop, story: Story) -> None:
         self.loop = loop
         self.story = story
@@ -59,6 +63,7 @@ class Simulation:
         self.good = GOOD
         self._shown: dict[str, str] = {}
         self.processes: list[Process] = []
+        self.invariants.skew_of = lambda name: next((p.skew for p in self.processes if p.name == name), 0.0)
         self.invariants.acts = lambda name: any(p.leading for p in self.processes if p.name == name)
         self._rng = rng
         self.over = loop.create_future()
@@ -139,6 +144,8 @@ class Simulation:
         self.loop.call_at(self.story.seconds, self._finish)
         if self.story.neighbours:
             sample(self)
+        if self.story.seconds > self.story.quiet:
+            self.loop.call_at(self.story.seconds - self.story.quiet + 1800, each_minute, self)
         await self.over
         for process in self.processes:
             process.end()
@@ -184,6 +191,7 @@ class Simulation:
         self.put_key(GOOD)
         if self.process is None:
             self.start(0.0)
+        gated.approve_what_waits(self)
         for process in self.processes:
             process.crash_in = None
             process.watcher.lost, process.watcher.echo, process.watcher.lag = False, False, 0.05
@@ -213,6 +221,8 @@ class Simulation:
             "key": self._key,
             "delete": self._delete,
             "call": lambda does: does(self),
+            "approve": lambda **more: gated.approve(self, **more),
+            "abort": lambda **more: gated.abort(self, **more),
             "garble": self._garble,
             "rival": lambda **more: rival(self, **more),
             "remove_rival": lambda name: remove(self, name),

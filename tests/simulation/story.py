@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from . import gated
+from .schedules import drawn
+
 HOUR, DAY = 3600.0, 86_400.0
 QUIET = 4 * 3600.0
 """The last part of a run has no faults: what is promised in bounded time must be so at its end."""
@@ -73,6 +76,13 @@ def draw(seed: int) -> Story:
     if neighbours:
         steps += [Step(round(rng.uniform(60, busy - 3600), 2), *_restrict(rng, neighbours)) for _ in range(2)]
     spec, skew = _spec(rng), rng.choice((0.0, 60.0, -600.0, 600.0))
+    schedules, edits = drawn(seed, Random(f"schedules of {seed}"), busy)
+    if schedules:
+        spec["autoscalingSchedules"] = schedules
+        steps += [Step(round(at, 2), "edit", {"field": "autoscalingSchedules", "value": value}) for at, value in edits]
+    declared, more = gated.drawn(seed, Random(f"gates of {seed}"), busy)
+    spec |= declared
+    steps += [Step(round(at, 2), kind, of) for at, kind, of in more]
     deployed = existing and rng.random() < 0.8
     return Story(seed, spec, tuple(sorted(steps, key=lambda s: s.at)), shape, existing, deployed, skew, neighbours=neighbours)
 

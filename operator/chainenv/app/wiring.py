@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 from .. import metrics
 from ..api import ApiKey, Baseten, CallRecord, Endpoint, Hooks, Transport
-from ..core.polling import Intervals, first_poll, needs_attention, was_asked_for
+from ..core.polling import Intervals, first_poll, needs_attention, until_edge, was_asked_for
 from ..core.world import Timing
 from ..engine.context import LAST_CALL, of_last_call
 from ..engine.ports import Key, Ports
+from ..engine.prices import PriceBook
 from ..engine.reconcile import Reconciler
 from ..kube.cluster import Cluster
 from ..kube.events import EventWriter
@@ -57,6 +58,7 @@ class Parts:
             jitter=random.random,
             fence=self._fence,
             measure=self._measures,
+            prices=PriceBook(time.monotonic, self._again),
         )
         self._reconciler = Reconciler(ports, intervals_of(settings), timing_of(settings))
         self.queue = Queue(self._handle, workers=WORKERS)
@@ -82,6 +84,9 @@ class Parts:
         self._keys.forget(uid)
         self._measures(key, None, None)
 
+    def _again(self, key: Key, seconds: float) -> None:
+        self.queue.add(key, seconds)
+
     async def _handle(self, key: Key) -> float | None:
         with metrics.reconcile_seconds.time():
             return await self._reconciler.reconcile(key)
@@ -89,13 +94,14 @@ class Parts:
     def schedule_all(self) -> None:
         """After the first list: what has something to do at once, the others bit by bit."""
         self.listed = True
-        intervals = intervals_of(self.settings)
+        intervals, now = intervals_of(self.settings), datetime.now(UTC)
         for key in self.store.known():
             resource = self.store.get(key)
-            if resource is None or needs_attention(resource):
+            if resource is None or needs_attention(resource, now):
                 self.queue.add(key, changed=resource is None or was_asked_for(resource))
             else:
-                self.queue.add(key, first_poll(len(self.store), self.settings.rate_limit, intervals, random.random()))
+                poll = first_poll(len(self.store), self.settings.rate_limit, intervals, random.random())
+                self.queue.add(key, min(poll, until_edge(resource.status.schedule, now)))
 
 
 def own_key(settings: Settings) -> ApiKey | None:

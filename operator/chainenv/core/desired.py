@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..crd.enums import AdoptionPolicy, DeletionPolicy, ManagementPolicy
-from ..crd.types import ChainEnvironmentSpec
+from ..crd.types import ChainEnvironmentSpec, ScheduleStatus
 from .values import CLEANUP, ROLLING, Settings, flat
 
 
@@ -21,6 +21,7 @@ class Desired:
     """The spec with the operator's defaults filled in; what it omits is not here.
 
     ``cleanup_inside``: the spec has the cleanup strategy in its older place, inside rollingDeployConfig.
+    ``schedule``: what the clock made of the schedules when this is for a time (``effective.desired_at``) and there are any.
     """
 
     chain_id: str
@@ -34,6 +35,7 @@ class Desired:
     promotion: Settings = field(default_factory=dict)
     cleanup_inside: bool = False
     chainlets: tuple[DesiredChainlet, ...] = ()
+    schedule: ScheduleStatus | None = None
 
     @property
     def observing(self) -> bool:

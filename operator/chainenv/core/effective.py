@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
-from .calendar import Scheduled, Settings
+from ..crd.types import ChainEnvironmentSpec, ScheduleStatus
+from .calendar import Scheduled, Settings, active, next_change, schedules_of
+from .desired import Desired
 
 Autoscaling = Mapping[str, Settings]
 """By chainlet."""
@@ -22,3 +26,17 @@ def effective(base: Autoscaling, schedule: Scheduled | None) -> dict[str, Settin
 def variants(base: Autoscaling, schedules: Sequence[Scheduled]) -> dict[str | None, dict[str, Settings]]:
     """Everything that may hold some time, by schedule; None: while none is active."""
     return {None: effective(base, None), **{each.name: effective(base, each) for each in schedules}}
+
+
+def desired_at(desired: Desired, spec: ChainEnvironmentSpec, now: datetime) -> Desired:
+    """``desired``, of that spec, as its schedules have it at a time. Raises CalendarError."""
+    if not spec.autoscaling_schedules:
+        return desired
+    schedules = schedules_of(spec.autoscaling_schedules)
+    current = active(schedules, now)
+    settings = effective({each.name: each.autoscaling for each in desired.chainlets}, current)
+    return replace(
+        desired,
+        chainlets=tuple(replace(each, autoscaling=settings[each.name]) for each in desired.chainlets),
+        schedule=ScheduleStatus(active=current.name if current else None, next_change=next_change(schedules, now)),
+    )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from .journal import unsettled
+from ..crd.types import JournalEntry, ScheduleStatus
+from .actions import Held
+from .journal import ROLLOUTS, unsettled
 from .reasons import Reason
 from .resource import Resource
 from .status import Report
@@ -16,6 +19,9 @@ CONFIRM = 1.0
 """After a call that changed something, the read that confirms it."""
 
 MOST_LATER_POLLS = 8
+
+AFTER_EDGE = 0.3
+"""From an edge of a schedule to the run for it: a timer that ends a little early finds the edge passed all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +48,38 @@ def next_poll(report: Report, intervals: Intervals, *, missing: bool, unchanged:
     return intervals.poll * spread
 
 
+def until_edge(schedule: ScheduleStatus | None, now: datetime) -> float:
+    """Seconds until a run is due for the next edge of a schedule; without one: without end."""
+    if schedule is None or schedule.next_change is None:
+        return float("inf")
+    return max(0.0, (schedule.next_change - now).total_seconds()) + AFTER_EDGE
+
+
+def until_gate(held: tuple[Held, ...], journal: tuple[JournalEntry, ...], deadline: timedelta | None, now: datetime) -> float:
+    """Seconds until a run is due for what waits, or for the deadline of a rollout that is under way; without end when for neither."""
+    begun = [e.started_at for e in journal if e.operation in ROLLOUTS and unsettled(e)] if deadline is not None else []
+    ends = [at for at in (started + deadline for started in begun if deadline is not None) if at > now]
+    moments = [*ends, *(each.hold.until for each in held if each.hold.until is not None)]
+    return min((max(0.0, (at - now).total_seconds()) + AFTER_EDGE for at in moments), default=float("inf"))
+
+
 def was_asked_for(resource: Resource) -> bool:
     """After a restart: whether somebody has wanted something since."""
     return resource.status.observed_generation != resource.generation or resource.deleting or resource.forced
 
 
-def needs_attention(resource: Resource) -> bool:
+def needs_attention(resource: Resource, now: datetime) -> bool:
     """After a restart: whether there is more to do for a resource than to poll it some time."""
     moving = any(c.type == "Reconciling" for c in resource.status.conditions)
-    return was_asked_for(resource) or moving or any(unsettled(e) for e in resource.status.operations)
+    return was_asked_for(resource) or moving or any(unsettled(e) for e in resource.status.operations) or _has_passed_an_edge(resource, now)
+
+
+def _has_passed_an_edge(resource: Resource, now: datetime) -> bool:
+    """Since it was last acted on; also where it is not known when the next one is."""
+    schedule = resource.status.schedule
+    if not resource.spec.autoscaling_schedules:
+        return False
+    return schedule is None or (schedule.next_change is not None and schedule.next_change <= now)
 
 
 def first_poll(count: int, rate: float, intervals: Intervals, jitter: float) -> float:

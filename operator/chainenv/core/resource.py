@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..crd.types import ABANDON_ANNOTATION, FINALIZER, RECONCILE_ANNOTATION, ChainEnvironmentSpec, ChainEnvironmentStatus, JournalEntry
+from .calendar import CalendarError, schedules_of, windows_of
 from .desired import Desired, desired_of
+from .effective import desired_at
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,20 @@ class Resource:
     @cached_property
     def desired(self) -> Desired:
         return desired_of(self.spec, name=self.name, generation=self.generation)
+
+    def desired_at(self, now: datetime) -> Desired:
+        """As the schedules have it at a time; while it is being deleted they do not matter. Raises CalendarError."""
+        return self.desired if self.deleting else desired_at(self.desired, self.spec, now)
+
+    @property
+    def calendar_problem(self) -> str | None:
+        """A time zone, or a time of day, in the spec that there is not."""
+        try:
+            schedules_of(self.spec.autoscaling_schedules)
+            windows_of(self.spec.rollout.windows if self.spec.rollout else None)
+        except CalendarError as error:
+            return f"spec.{error}"
+        return None
 
     @property
     def reconcile_request(self) -> str | None:

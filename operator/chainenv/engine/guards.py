@@ -49,6 +49,8 @@ def guard(resource: Resource, owner: Resource | None) -> GuardResult:
         return Release()
     if resource.invalid is not None:
         return Blocked(messages.invalid_resource(resource.invalid))
+    if not resource.deleting and (problem := resource.calendar_problem) is not None:
+        return Blocked(messages.invalid_resource(problem))
     desired = resource.desired
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, desired.environment):
         return Blocked(messages.invalid_environment_name(desired.environment))

@@ -16,7 +16,7 @@ from ..core.resource import Resource
 from ..core.values import CLEANUP, ROLLING, Value, flat
 from ..core.world import AuditedChange, Timing, World
 from ..crd.enums import Operation
-from ..crd.types import InstanceType, JournalEntry
+from ..crd.types import InstanceType, JournalEntry, ScheduleStatus
 
 T = TypeVar("T")
 
@@ -46,8 +46,9 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
     created = environment.created_at if environment is not None else None
     # The status keeps whole seconds of it.
     another = created is not None and before.created_at is not None and abs((created - before.created_at).total_seconds()) > SAME_SECONDS
+    wanted = resource.desired_at(now)
     world = World(
-        desired=desired,
+        desired=wanted,
         environment=environment,
         now=now,
         began=began,
@@ -63,6 +64,7 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
         },
         forced=resource.forced,
         spec_changed=resource.status.observed_generation != resource.generation,
+        schedule_changed=_active(wanted.schedule) != _active(resource.status.schedule),
     )
     if environment is None:
         return await _with_deployments(baseten, world) if before.contested or _needs_a_cause(resource, world) else world
@@ -75,6 +77,10 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
         except NotFound:
             looked_up[deployment_id] = None
     return dataclasses.replace(world, looked_up=looked_up) if looked_up else world
+
+
+def _active(schedule: ScheduleStatus | None) -> str | None:
+    return schedule.active if schedule else None
 
 
 SAME_SECONDS = 2.0

@@ -17,13 +17,15 @@ from typing import assert_never
 from ..api import Baseten, BasetenError, CredentialsRefused
 from ..core import messages
 from ..core.changes import CreateEnvironment
+from ..core.cost import PriceList
 from ..core.environment import OFF
 from ..core.findings import EventRecord, Finding, Severity
 from ..core.journal import next_retry
-from ..core.polling import Intervals, next_poll
-from ..core.reasons import Event
+from ..core.polling import Intervals, next_poll, until_edge, until_gate
+from ..core.reasons import Event, Reason
 from ..core.resource import Resource
-from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json
+from ..core.running import running_cost
+from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json, waiting_rollout
 from ..core.values import digest
 from ..core.world import Timing, World
 from ..crd.enums import Operation, Outcome
@@ -110,6 +112,7 @@ class Reconciler:
             now=self._ports.now,
             monotonic=self._ports.monotonic,
             timing=self._timing,
+            prices=partial(self._prices, resource),
         )
         store = self._ports.store
         decision = await decide(Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource)), sources)
@@ -183,9 +186,13 @@ class Reconciler:
             drift=(*planned.drift, *(d for a in execution.refused for d in a.change.corrections)),
             journal=execution.journal,
             changes=tuple(action.change for action in execution.accepted),
+            rollout=waiting_rollout(planned.held),
+            cost=running_cost(execution.environment, world.gates.prices),
+            priced=world.gates.prices is not None,
             acted_on=not execution.failed,
             reconcile_request=resource.reconcile_request,
             deleting=resource.deleting,
+            schedule=world.desired.schedule,
         )
         refused_key = next((error for _, error in execution.failed if isinstance(error, CredentialsRefused)), None)
         if refused_key is not None:
@@ -201,7 +208,14 @@ class Reconciler:
         poll = next_poll(report, self._intervals, missing=missing, unchanged=memory.unchanged, jitter=self._ports.jitter())
         refused = next_retry(execution.journal, world.now, self._timing)
         now = self._ports.monotonic()
-        return min([poll, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())])
+        edge = until_edge(world.desired.schedule, self._ports.now())
+        gates = until_gate(planned.held, execution.journal, world.gates.rules.deadline, self._ports.now())
+        return min(
+            [poll, edge, gates, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())]
+        )
+
+    def _prices(self, resource: Resource, baseten: Baseten) -> PriceList | None:
+        return self._ports.prices(Key(resource.namespace, resource.name), baseten, resource.spec.budget is not None)
 
     def _note_retries(self, memory: Memory, execution: Execution) -> None:
         now = self._ports.monotonic()
@@ -306,7 +320,11 @@ class Reconciler:
 def _concluded(opened: tuple[JournalEntry, ...], world: World) -> tuple[EventRecord, ...]:
     """Events for what an earlier run did and could not record any more."""
     open_ = {e.operation for e in opened if e.finished_at is None}
-    reasons: dict[str, Event] = {Operation.INSTANCE_TYPES: Event.INSTANCE_TYPES_CHANGED, Operation.PROMOTE: Event.PROMOTED}
+    reasons: dict[str, Event | Reason] = {
+        Operation.INSTANCE_TYPES: Event.INSTANCE_TYPES_CHANGED,
+        Operation.PROMOTE: Event.PROMOTED,
+        Operation.ABORT: Reason.ROLLOUT_ABORTED,
+    }
     return tuple(
         messages.concluded(reasons[e.operation], e)
         for e in world.journal

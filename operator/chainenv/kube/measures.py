@@ -10,6 +10,7 @@ from ..core.reasons import Reason
 from ..core.status import TRANSIENT, Report
 from ..crd.types import ChainEnvironmentStatus
 from ..engine.ports import Key
+from .rollouts import RolloutMeasures
 
 Labels = tuple[str, ...]
 MOST_CHAINLETS = 200
@@ -25,7 +26,8 @@ _OUTCOMES = ("settled", "waiting", "acted", "stalled", "transient")
 
 class Measures:
     """Implements engine.ports.Measure. ``chainlets``: also a series for each chainlet of each resource; ``resources``: for each
-    condition of a resource that needs attention. A settled resource has none of the latter, so their number stays small."""
+    condition of a resource that needs attention, and for its active schedule. A settled resource without schedules has none of the
+    latter, so their number stays small."""
 
     def __init__(self, *, chainlets: bool, resources: bool = True) -> None:
         self._with_chainlets = chainlets
@@ -33,6 +35,7 @@ class Measures:
         self._conditions: dict[Key, tuple[Labels, ...]] = {}
         self._counts: dict[Labels, int] = {}
         self._chainlets: dict[Key, dict[Labels, int]] = {}
+        self._schedules: dict[Key, str] = {}
         self._drifted: dict[Key, set[str]] = {}
         """Fields that were different in the last run: each is found once, until it is as declared again."""
         for kind in _KINDS:  # from 0 on: the first increment of a counter that was not there shows in no rate()
@@ -40,6 +43,7 @@ class Measures:
             metrics.drift_corrected.labels(kind)
         for outcome in _OUTCOMES:
             metrics.reconciles.labels(outcome)
+        self._rollouts = RolloutMeasures(resources=resources)
 
     def __call__(self, key: Key, status: ChainEnvironmentStatus | None, report: Report | None) -> None:
         """``status`` None: the resource is gone."""
@@ -47,6 +51,9 @@ class Measures:
         self._count(key, tuple((c.type[:MOST_CHARACTERS], c.status, c.reason if c.reason in _REASONS else OTHER) for c in conditions))
         if self._with_chainlets:
             self._count_chainlets(key, status)
+        self._rollouts(key, status)
+        if self._with_resources:
+            self._show_schedule(key, status.schedule.active if status and status.schedule else None)
         if status is None or report is None:
             self._drifted.pop(key, None)
             return
@@ -90,6 +97,14 @@ class Measures:
         if now:
             self._chainlets[key] = now
 
+    def _show_schedule(self, key: Key, active: str | None) -> None:
+        before, now = self._schedules.pop(key, None), active and active[:MOST_CHARACTERS]
+        if before and before != now:
+            metrics.schedule_active.remove(key.namespace, key.name, before)
+        if now:
+            metrics.schedule_active.labels(key.namespace, key.name, now).set(1)
+            self._schedules[key] = now
+
 
 def _bad(conditions: Iterable[Labels]) -> set[Labels]:
     """Those that somebody may have to act on."""
@@ -112,4 +127,4 @@ def _outcome(report: Report) -> str:
         return "stalled"
     if report.changes:
         return "acted"
-    return "waiting" if report.moving else "settled"
+    return "waiting" if report.moving or report.rollout is not None else "settled"

@@ -8,7 +8,7 @@ import pytest
 
 from chainenv.core.changes import UpdateAutoscaling, UpdatePromotionSettings
 from chainenv.core.status import Report, project
-from chainenv.crd.types import ChainEnvironmentStatus, Drift
+from chainenv.crd.types import ChainEnvironmentStatus, Drift, ScheduleStatus
 from chainenv.engine.ports import Key
 from chainenv.kube.measures import Measures
 from chainenv.metrics import REGISTRY
@@ -130,3 +130,30 @@ def test_switched_off_no_resource_is_named() -> None:
     run(measures, NAMED, serving("DEPLOY_FAILED"))
     assert attention("needs-attention") == set()
     measures(NAMED, None, None)
+
+
+def schedules() -> dict[str, float]:
+    """By name, those of ONE."""
+    samples = [s for metric in REGISTRY.collect() if metric.name == "chainenv_schedule_active" for s in metric.samples]
+    return {s.labels["schedule"]: s.value for s in samples if (s.labels["resource_namespace"], s.labels["resource"]) == ONE}
+
+
+def test_the_active_schedule_is_named_and_taken_back() -> None:
+    measures, seen = Measures(chainlets=False), environment(state("HelloWorld"))
+    run(measures, ONE, report(seen, schedule=ScheduleStatus(active="day")))
+    run(measures, OTHER, report(seen, schedule=ScheduleStatus(active="night")))
+    assert schedules() == {"day": 1}
+    run(measures, ONE, report(seen, schedule=ScheduleStatus(active="night")))
+    assert schedules() == {"night": 1}
+    run(measures, ONE, report(seen, schedule=ScheduleStatus()))
+    assert schedules() == {}
+    run(measures, ONE, report(seen, schedule=ScheduleStatus(active="x" * 500)))
+    assert schedules() == {"x" * 128: 1}
+    measures(ONE, None, None)
+    measures(OTHER, None, None)
+    assert schedules() == {}
+
+
+def test_schedules_can_be_switched_off() -> None:
+    run(Measures(chainlets=False, resources=False), ONE, report(environment(), schedule=ScheduleStatus(active="day")))
+    assert schedules() == {}

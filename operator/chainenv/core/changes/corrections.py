@@ -26,9 +26,9 @@ def is_to_be_sent(
     return False
 
 
-def has_changed_unseen(world: World, builder: PlanBuilder, operation: Operation, hashed: str) -> bool:
-    """Whether values that Baseten does not show are to be sent: once, when the spec has changed."""
+def has_changed_unseen(world: World, builder: PlanBuilder, operation: Operation, hashed: str, *, changed: bool) -> bool:
+    """Whether values that Baseten does not show are to be sent: once, when what is wanted has ``changed``."""
     entry = builder.journal.get(operation)
-    if world.desired.observing or not world.spec_changed:
+    if world.desired.observing or not changed:
         return False
     return entry is None or entry.hash != hashed or entry.outcome in REFUSALS

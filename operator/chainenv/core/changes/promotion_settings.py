@@ -48,7 +48,7 @@ def promotion_settings(world: World, environment: Environment, builder: PlanBuil
     differing = {k: v for k, v in wanted.items() if k in actual and actual[k] != v}
     if hidden:
         builder.add(messages.unconfirmed(f"the promotion settings {names(sorted(map(camel, hidden)))}", environment))
-        if has_changed_unseen(world, builder, Operation.PROMOTION_SETTINGS, hashed):
+        if has_changed_unseen(world, builder, Operation.PROMOTION_SETTINGS, hashed, changed=world.spec_changed):
             differing |= hidden
         elif not differing:
             return  # nothing to compare, and nothing to forget

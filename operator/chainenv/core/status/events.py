@@ -36,13 +36,16 @@ def changes(previous: ChainEnvironmentStatus, new: ChainEnvironmentStatus, findi
         if after is not None and not begins and (before is None or (before.id, before.status) != (after.id, after.status)):
             same = before is not None and before.id == after.id
             yield messages.status_changed(which, after.id, after.status, before.status if before is not None and same else None)
+    was, is_ = (status.schedule.active if status.schedule else None for status in (previous, new))
+    if was != is_:
+        yield messages.schedule_active(was, is_)
     texts = {f.reason.value: f.message for f in findings}
     earlier = {c.type: c.reason for c in previous.conditions}
     now = {c.type: c for c in new.conditions}
     stalled, synced = now.get("Stalled"), now.get("Synced")
     reported = earlier.get("Synced") if earlier.get("Synced") in _WORTH_AN_EVENT else None
     if stalled is not None:
-        if stalled.reason not in (earlier.get("Stalled"), reported):
+        if stalled.reason not in (earlier.get("Stalled"), reported, Reason.ROLLOUT_ABORTED):  # that was recorded when it was done
             yield EventRecord(Reason(stalled.reason), texts.get(stalled.reason, stalled.message), warning=True)
     elif synced is not None and synced.status == "False" and synced.reason in _WORTH_AN_EVENT and earlier.get("Synced") != synced.reason:
         yield EventRecord(Reason(synced.reason), texts.get(synced.reason, synced.message), warning=True)

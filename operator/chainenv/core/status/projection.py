@@ -14,8 +14,11 @@ from ...crd.types import (
     ObservedChainletSettings,
     ObservedPromotionSettings,
     PromotionStatus,
+    RolloutStatus,
 )
+from ..actions import Held
 from ..environment import Chainlet, ChainletState, Deployment
+from ..gates import WaitsFor, rollout_status
 from ..reasons import Reason
 from ..values import Settings
 from .conditions import UNOWNED, conditions, summary
@@ -41,6 +44,12 @@ def project(previous: ChainEnvironmentStatus, report: Report) -> ChainEnvironmen
     if report.acted_on:
         handled = report.reconcile_request or previous.last_handled_reconcile_at
         update |= {"observed_generation": report.generation, "last_handled_reconcile_at": handled}
+    if report.observed and report.acted_on and not report.deleting and not _is_unowned(report):
+        update["schedule"] = report.schedule
+    if report.observed and not _is_unowned(report):
+        update["rollout"] = report.rollout
+        if report.priced or report.environment is None:
+            update["cost"] = report.cost
     if (report.observed or report.acted_on) and report.drift != previous.drift:
         update["drift"], update["drift_omitted"] = bounded_drift(report.drift)
     return base.model_copy(update=update)
@@ -50,6 +59,12 @@ def _is_unowned(report: Report) -> bool:
     """Whether what Baseten shows is no business of this resource."""
     worst = report.worst()
     return worst is not None and worst.reason in UNOWNED
+
+
+def waiting_rollout(held: tuple[Held, ...]) -> RolloutStatus | None:
+    """The one to show of several: what a person can approve, else the first."""
+    first = sorted(held, key=lambda each: each.hold.waits_for != WaitsFor.APPROVAL)[:1]
+    return rollout_status(first[0].hold, first[0].plan) if first else None
 
 
 # -- what is shown of Baseten --------------------------------------------------------------------------------------
