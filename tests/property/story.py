@@ -1,4 +1,4 @@
-"""The operator and Baseten over time: looks, answers that are lost, kills, effects that show later."""
+"""The operator and Baseten over time: polls, answers that are lost, kills, effects that show later."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Story:
 
     # -- the operator ------------------------------------------------------------------------------------------------
 
-    def look(self, fate: str = ANSWERED, *, lag: float = 0, view: View | None = None) -> Plan:
+    def poll(self, fate: str = ANSWERED, *, lag: float = 0, view: View | None = None) -> Plan:
         """One run of the function; ``fate`` of each of its calls; ``lag`` until what they did shows, seconds."""
         seen = self.observed()
         seen = view(seen) if view and seen else seen
