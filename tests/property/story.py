@@ -13,7 +13,7 @@ from chainenv.core.environment import Deployment, Environment
 from chainenv.core.journal import with_entry
 from chainenv.core.plan import plan
 from chainenv.core.recover import lookups, recover
-from chainenv.core.world import World, entry_id
+from chainenv.core.world import World, entry_id, serving_id
 from chainenv.crd.types import JournalEntry
 
 from .model import RefusedError, apply, finish
@@ -61,7 +61,8 @@ class Story:
             journal=self.journal,
             known=self.known,
             missing_since=self.missing_since,
-            observed_for={entry_id(e): (self.now - (e.finished_at or e.started_at)).total_seconds() for e in self.journal},
+            observed_for={entry_id(e): (self.now - (e.finished_at or e.started_at)).total_seconds() for e in self.journal}
+            | {serving_id(d, seen): 3700.0 for d in looked_up.values() if d},
             looked_up=looked_up,
             chain_deployments=(),
             spec_changed=self.wanted != self.acted,

@@ -10,6 +10,7 @@ from chainenv.core.changes.instance_types import types_match
 from chainenv.core.environment import Deployment, Environment
 from chainenv.core.journal import unsettled
 from chainenv.core.recover import lookups, recover
+from chainenv.core.world import entry_id, serving_id
 from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
@@ -124,10 +125,14 @@ def test_an_answered_rollout(case: Case) -> None:
     assert reported(after(*case.given)) == case.expected, case.why
 
 
-def looked_at(operation: Operation, status: str | None) -> Any:
-    """An hour after its answer, the deployment that came of it is nowhere in the environment, and looked up by id."""
+def looked_at(operation: Operation, status: str | None, serving: float = 3600.0) -> Any:
+    """An hour after its answer, the deployment that came of it is nowhere in the environment, and looked up by id. ``serving``: for so
+    many seconds it has been found serving."""
+    entry = answered(operation, 3600, deployment_id="dep-new")
     seen = None if status is None else deployment("dep-new", status)
-    return reported(after(answered(operation, 3600, deployment_id="dep-new"), OLD, {"dep-new": seen}))
+    observed_for = {entry_id(entry): 3600.0} | ({serving_id(seen, OLD): serving} if seen else {})
+    there = world(desired(want("A", LARGE)), OLD, entry, looked_up={"dep-new": seen}, observed_for=observed_for)
+    return reported(entries(recover(there)).get(operation))
 
 
 @table(
@@ -139,6 +144,8 @@ def looked_at(operation: Operation, status: str | None) -> Any:
     Case("promotion gone", "404: it did not become current", (PROMOTE, None), ("Failed", "dep-new", False)),
     Case("types, gone", "what shows decides", (TYPES, None), ("Accepted", "dep-new", True)),
     Case("types, active elsewhere", "what shows decides", (TYPES, "ACTIVE"), ("Accepted", "dep-new", True)),
+    Case("ramping up", "built slowly, it has only begun to serve", (PROMOTE, "ACTIVE", 659), ("Accepted", "dep-new", False)),
+    Case("ramped up elsewhere", "it did not become current", (PROMOTE, "ACTIVE", 660), ("Failed", "dep-new", False)),
 )
 def test_a_rollout_whose_deployment_is_not_in_the_environment(case: Case) -> None:
     assert looked_at(*case.given) == case.expected, case.why
