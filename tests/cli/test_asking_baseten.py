@@ -241,7 +241,7 @@ def test_what_is_exported_and_applied_is_in_sync_without_a_write(stage: Stage, t
     stage.wait_condition("Synced", "True", "InSync", name="staging")
     stage.wait_settled("production")
     stage.wait_condition("Synced", "True", "InSync", name="empty")
-    stage.wait_looks()
+    stage.wait_polls()
     assert stage.sent(since=mark) == []
     assert not stage.see("staging")["status"].get("drift")
 

@@ -105,12 +105,12 @@ def phases() -> Iterator[Phase]:
 
 def _before_and_after() -> Iterator[Phase]:
     yield Phase("no status at all", thing(None), "Progressing", None, ("not observed",))
-    yield Phase("nobody has looked yet", thing({"observedGeneration": -1}), "Progressing", "InProgress", ("not observed",))
+    yield Phase("nobody has polled yet", thing({"observedGeneration": -1}), "Progressing", "InProgress", ("not observed",))
     create = CreateEnvironment("environment staging of chain abcd1234", {}, ())
     yield Phase("created", shown(report(None, changes=(create,))), "Progressing", "InProgress", ("Creating", "create the environment"))
     yield Phase("settled", shown(SETTLED), "Healthy", "Current", ("dep-1 is ACTIVE",))
     stale = shown(SETTLED, generation=2)
-    yield Phase("another spec, not looked at yet", stale, "Progressing", "InProgress", ("not acted on this spec yet",))
+    yield Phase("another spec, not polled yet", stale, "Progressing", "InProgress", ("not acted on this spec yet",))
     for reason in PASSING:
         yield from _failing(reason)
     old = unread(finding(Reason.UNAVAILABLE, Severity.BLOCKED), acted_on=False, stale=True, failing_for=900)

@@ -14,8 +14,8 @@ from chainenv.core.reasons import Reason
 from chainenv_sandbox.gotools import ensure_crds
 
 from ..integration.harness.cluster import SAMPLES, Cluster
-from ..integration.harness.looking import together
 from ..integration.harness.manifests import chainlet, resource
+from ..integration.harness.observing import together
 from ..integration.harness.stage import Stage
 from .phases import Phase, phases
 from .shop import DEPLOY, Helm, Json, argo_differences, judged, objects
@@ -56,7 +56,7 @@ def test_there_is_a_phase_for_every_reason() -> None:
 
 
 def test_as_the_api_server_hands_it_out(blank: Cluster, installed: Helm) -> None:
-    """An object that nobody has looked at: its status is what the CRD defaults."""
+    """An object that nobody has observed: its status is what the CRD defaults."""
     namespace = blank.new_namespace()
     blank.kubectl("apply", "-f", "-", namespace=namespace, input=json.dumps(resource()))
     seen = blank.resource(namespace, "staging")

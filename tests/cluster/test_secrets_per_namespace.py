@@ -12,7 +12,7 @@ from chainenv_sandbox.baseten.client import Simulator
 from ..integration.harness.case import Case
 from ..integration.harness.cluster import OPERATOR, Cluster
 from ..integration.harness.fixtures import KEYS
-from ..integration.harness.looking import secret
+from ..integration.harness.observing import secret
 from ..integration.harness.stage import Stage
 from ..integration.harness.waiting import wait_until
 from .shop import CHART, HOME, Helm, aggregate

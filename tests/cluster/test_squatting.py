@@ -9,7 +9,7 @@ import pytest
 
 from ..integration.harness.case import Case
 from ..integration.harness.cluster import Cluster
-from ..integration.harness.looking import secret
+from ..integration.harness.observing import secret
 from ..integration.harness.stage import Stage, condition
 from ..integration.harness.waiting import wait_until
 from .shop import Helm, aggregate
@@ -131,7 +131,7 @@ def test_of_two_that_read_it_at_once_one_acts(rivals: Rivals) -> None:
     rivals.applied(ours, chainletSettings=wanted("8x32"))
     other = rivals.squatter("at-once", apiKeySecretRef=REFERENCE, chainletSettings=wanted("4x16"))
     rivals.run()
-    stalled = wait_until("one is told that the other has it", lambda: next((c for c in (ours, other) if is_duplicate(c)), None))
+    stalled = wait_until("one is informed that the other has it", lambda: next((c for c in (ours, other) if is_duplicate(c)), None))
     owner = other if stalled is ours else ours
     owner.wait_settled()
     assert ours.started() == ["instance_types"]

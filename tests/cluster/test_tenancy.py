@@ -8,8 +8,8 @@ import pytest
 
 from ..integration.harness.case import Case
 from ..integration.harness.cluster import Cluster, Json
-from ..integration.harness.looking import secret
 from ..integration.harness.manifests import resource
+from ..integration.harness.observing import secret
 from ..integration.harness.stage import Stage
 from .shop import HOME, Done, Helm, aggregate, as_list
 

@@ -24,8 +24,8 @@ from chainenv_sandbox.proxy.client import Proxy
 
 from ..integration.harness.case import CHAINLETS, RECONCILE, Case
 from ..integration.harness.cluster import Json
-from ..integration.harness.looking import secret, together
 from ..integration.harness.manifests import chainlet
+from ..integration.harness.observing import secret, together
 from ..integration.harness.operator import OperatorProcess
 from ..integration.harness.stage import Stage, condition
 from ..integration.harness.waiting import wait_until
@@ -84,16 +84,16 @@ class Step:
 
 def plan(seed: int, seconds: float) -> list[Step]:
     """What happens when, in seconds from the beginning."""
-    luck = random.Random(seed)
+    chance = random.Random(seed)
     steps: list[Step] = []
     for kind, every in EVERY.items():
-        at = luck.uniform(0.3, 1.0) * every
+        at = chance.uniform(0.3, 1.0) * every
         while at < seconds:
-            steps.append(Step(at, kind, luck.randrange(2**32)))
+            steps.append(Step(at, kind, chance.randrange(2**32)))
             if kind in ENDS:
                 end, after = ENDS[kind]
                 steps.append(Step(at + after, end, 0))
-            at += luck.uniform(0.5, 1.5) * every
+            at += chance.uniform(0.5, 1.5) * every
     return sorted(steps)
 
 
@@ -108,17 +108,17 @@ class Track:
     most: int = 2
     ramp: int = 60
 
-    def change(self, luck: random.Random) -> None:
-        match luck.choice(("types", "types", "autoscaling", "ramp", "promotion")):
+    def change(self, chance: random.Random) -> None:
+        match chance.choice(("types", "types", "autoscaling", "ramp", "promotion")):
             case "types":
                 chosen = list(self.types[-1])
-                which = luck.randrange(len(chosen))
-                chosen[which] = luck.choice([each for each in TYPES if each != chosen[which]])
+                which = chance.randrange(len(chosen))
+                chosen[which] = chance.choice([each for each in TYPES if each != chosen[which]])
                 self.types.append(tuple(chosen))
             case "autoscaling":
-                self.most = luck.choice([each for each in range(1, 9) if each != self.most])
+                self.most = chance.choice([each for each in range(1, 9) if each != self.most])
             case "ramp":
-                self.ramp = luck.choice([each for each in range(10, 20) if each != self.ramp])
+                self.ramp = chance.choice([each for each in range(10, 20) if each != self.ramp])
             case "promotion":
                 self.promotions.append(f"dep-{self.case.name}-{len(self.promotions)}")
                 self.case.pushed(self.promotions[-1])
@@ -217,9 +217,9 @@ class Soak:
     # -- what happens ----------------------------------------------------------------------------------------------
 
     def _change(self, step: Step) -> None:
-        luck = random.Random(step.seed)
-        track = luck.choice(self.tracks)
-        track.change(luck)
+        chance = random.Random(step.seed)
+        track = chance.choice(self.tracks)
+        track.change(chance)
         self.stage.cluster.patch(self.stage.namespace, track.case.name, {"spec": track.spec()})
 
     def _kill_operator(self, _: Step) -> None:

@@ -28,7 +28,7 @@ def test_what_changed_meanwhile_is_shown_afterwards(stage: Stage) -> None:
     with api_server_away(stage):
         stage.simulator.set_deployment(deployment, status="UNHEALTHY")
         wait_until("the status cannot be written", lambda: "cannot be reached" in operator.log)
-    stage.wait_for("the status is told", lambda seen: condition(seen, "Ready").get("reason") == "Unhealthy")
+    stage.wait_for("the status is reported", lambda seen: condition(seen, "Ready").get("reason") == "Unhealthy")
 
 
 def test_a_spec_changed_after_an_outage_is_acted_on(stage: Stage) -> None:
@@ -36,19 +36,19 @@ def test_a_spec_changed_after_an_outage_is_acted_on(stage: Stage) -> None:
     stage.apply(resource())
     stage.wait_settled()
     with api_server_away(stage):
-        stage.wait_looks(2)
+        stage.wait_polls(2)
     stage.apply(resource(promotionSettings={"rampUpDurationSeconds": 5}))
     stage.wait_for("the change is handled", is_handled)
 
 
 def test_without_a_written_intent_the_call_is_not_made(stage: Stage) -> None:
-    """The spec has changed and Baseten is being looked at when the API server goes."""
+    """The spec has changed and Baseten is being polled when the API server goes."""
     job = JOBS["promote a copy"]
     operator = stage.run_operator()
     scene(stage, job)
     mark, started = stage.mark(), stage.started()
-    stage.simulator.hold("look", method="GET", path="/environments/staging$", point="after_effect", times=None)
-    stage.simulator.wait_held("look")
+    stage.simulator.hold("poll", method="GET", path="/environments/staging$", point="after_effect", times=None)
+    stage.simulator.wait_held("poll")
     stage.apply(resource(**job.after))
     with api_server_away(stage):
         stage.simulator.release()

@@ -54,7 +54,7 @@ def test_a_promotion_worked_on_past_the_settling_time_is_sent_once_more_and_neve
     late = stage.simulator.started_deployments()[-1]["id"]
     stage.wait_for("the later one is shown as current", lambda seen: is_done(seen) and seen["status"]["currentDeployment"]["id"] == late)
     operator.restart()
-    stage.wait_looks(3)
+    stage.wait_polls(3)
     assert len(calls(stage, COPY, mark)) == 2, "it is not undone, nor done a third time"
 
 
@@ -69,7 +69,7 @@ def test_instance_types_worked_on_past_the_settling_time_are_sent_once_more_and_
     assert second - first >= SETTLE_SECONDS
 
     finish_the_first(stage, TYPES, mark)
-    stage.wait_looks(3)
+    stage.wait_polls(3)
     assert is_done(stage.see())
     assert len(calls(stage, TYPES, mark)) == 2
     assert stage.started() == [*started, *TYPES.starts]
@@ -82,7 +82,7 @@ def test_within_the_settling_time_the_call_is_not_repeated_and_the_resource_says
     scene(stage, job)
     mark, started = lose_the_answer(stage, job), stage.started()
     wait_until("it says so", lambda: condition(stage.see(), "Synced").get("reason") == "SettlingIntent")
-    stage.wait_looks(3)
+    stage.wait_polls(3)
     assert len(open_intents(stage.see())) == 1
     stage.simulator.release("slow")
     stage.wait_for("settled, with no intent open", is_done)

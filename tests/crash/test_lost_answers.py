@@ -38,7 +38,7 @@ def test_a_call_whose_answer_is_lost_is_not_sent_again(stage: Stage, job: Job, a
     stage.apply(resource(**job.after))
     stage.simulator.wait_journal(1, since=mark, method=job.method, effect=job.effect)
     stage.wait_for("settled, with no intent open", is_done)
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     assert stage.started() == [*started, *job.starts]
     assert effects(stage.simulator, job, mark) == 1
     assert [each.call for each in stage.sent(mark)] == [job.call]
@@ -56,6 +56,6 @@ def test_a_resource_edited_during_a_call_does_not_make_it_twice(stage: Stage, jo
     stage.cluster.kubectl("label", "chenv/staging", "edited=meanwhile", namespace=stage.namespace)
     stage.simulator.release()
     stage.wait_for("settled, with no intent open", is_done)
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     assert stage.started() == [*started, *job.starts]
     assert [each.call for each in stage.sent(mark)] == [job.call]

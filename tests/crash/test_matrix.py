@@ -1,7 +1,7 @@
 """The crash matrix: SIGKILL at each boundary of each kind of work, then another life. Nothing happens twice, nothing is lost.
 
 A cell stops one call exactly at its boundary, on its way to Baseten or to the API server, kills the operator there, and
-decides what becomes of the call. work.py has the rows and the columns; what a run covered is told at its end.
+decides what becomes of the call. work.py has the rows and the columns; what a run covered is reported at its end.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def test_killed_exactly_there_it_ends_settled_and_nothing_is_doubled(
     wait_until("it has begun another life", lambda: operator.log.count("ChainEnvironments found") == 2)
     work.wait_done(case)
     if not case.is_gone():
-        case.wait_looks(2)
+        case.wait_polls(2)
     assert case.started() == [*started, *work.starts]
     again = boundary.step == "call" and boundary.lost
     assert len(case.sent(mark)) == work.sends + again, case.names_sent(mark)

@@ -23,7 +23,7 @@ from .jobs import BASE, COPIES, JOBS, RETYPED, Job, effects, is_done, open_inten
 
 @dataclass(frozen=True)
 class Fate:
-    """Of a call whose sender dies. ``late``: it takes effect only after the next life of the operator has looked."""
+    """Of a call whose sender dies. ``late``: it takes effect only after the next life of the operator has polled."""
 
     point: Point
     if_gone: IfGone = "effect"
@@ -71,11 +71,11 @@ def test_a_call_during_which_the_operator_is_killed_is_not_doubled(stage: Stage,
         stage.simulator.release()
     operator.start()
     if fate.late:
-        stage.wait_looks(1)
+        stage.wait_polls(1)
         stage.simulator.release()
 
     stage.wait_for("settled, with no intent open", is_done)
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     assert stage.started() == [*started, *job.starts]
     assert effects(stage.simulator, job, mark) == 1
     if job.rolls_out:
@@ -98,16 +98,16 @@ def test_an_environment_that_shows_late_is_not_taken_for_somebody_elses(stage: S
 
 def test_kills_at_random_instants_start_no_deployment_twice(stage: Stage) -> None:
     """Three changes, each with the operator killed again and again while it brings them about."""
-    luck = random.Random()
+    chance = random.Random()
     stage.simulator.add_deployment(CHAIN, active=True, deployment_id="dep123")
     operator = stage.run_operator()
     first, second = {"chainletSettings": BASE}, {"chainletSettings": RETYPED}
     for change in (first, second, {**second, "deploymentID": "dep123"}):
         stage.apply(resource(**change, promotionSettings=COPIES))
         for _ in range(2):
-            time.sleep(luck.uniform(0.7, 2.0))  # no condition to wait for: any instant of its life will do
+            time.sleep(chance.uniform(0.7, 2.0))  # no condition to wait for: any instant of its life will do
             operator.kill()
             operator.start()
-        stage.wait_looks(1)
+        stage.wait_polls(1)
         stage.wait_for("settled, with no intent open", is_done)
     assert stage.started() == ["create", "instance_types", "promote"]

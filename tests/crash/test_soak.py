@@ -25,7 +25,7 @@ def soak(stage: Stage, proxy: Proxy, proxied: str) -> Soak:
     return Soak(stage, proxy, operator, seed=SEED, seconds=MINUTES * 60, resources=RESOURCES)
 
 
-def told(soak: Soak, lost: list[str], doubled: list[str]) -> str:
+def reported(soak: Soak, lost: list[str], doubled: list[str]) -> str:
     happened = ", ".join(f"{name} {soak.counts[name]}" for name in (*EVERY, *FAULTS))
     asked = soak.counts["lost three times, asked for by a person"]
     return (
@@ -40,9 +40,9 @@ def test_after_everything_went_wrong_nothing_is_lost_and_nothing_doubled(soak: S
     ledgers = [Ledger(soak.stage, each) for each in soak.tracks]
     lost = [each for ledger in ledgers for each in ledger.lost()]
     doubled = [each for ledger in ledgers for each in ledger.doubled()]
-    print(told(soak, lost, doubled), flush=True)
+    print(reported(soak, lost, doubled), flush=True)
     assert callable(record_property)
-    record_property(MEASURED, told(soak, lost, doubled))
+    record_property(MEASURED, reported(soak, lost, doubled))
     assert lost == []
     assert doubled == []
     assert [each for ledger in ledgers for each in ledger.wrong_keys()] == []

@@ -66,8 +66,8 @@ def wait_settled(case: Case) -> None:
     case.wait_for("settled, no intent open", lambda seen: is_settled(seen) and not open_intents(seen["status"]))
 
 
-def wait_told(case: Case) -> None:
-    case.wait_for("the status is told", lambda seen: condition(seen, "Ready").get("reason") == "Unhealthy")
+def wait_reported(case: Case) -> None:
+    case.wait_for("the status is reported", lambda seen: condition(seen, "Ready").get("reason") == "Unhealthy")
 
 
 def wait_guarded(case: Case) -> None:
@@ -141,7 +141,7 @@ WORKS: dict[str, Work] = {
         starts=("promote",),
     ),
     "deactivate": Work(serving_to_be_switched_off, Case.delete, wait_gone_and_off, call=SWITCH_OFF, effect="deactivated"),
-    "status write": Work(serving, unhealthy, wait_told, sends=0),
+    "status write": Work(serving, unhealthy, wait_reported, sends=0),
     "finalizer set": Work(serving, applied(deletionPolicy="Deactivate"), wait_guarded, wrote="finalizer", sends=0),
     "finalizer removal": Work(serving_to_be_switched_off, Case.delete, wait_gone_and_off, wrote="finalizer"),
 }

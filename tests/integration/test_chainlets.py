@@ -73,20 +73,20 @@ def test_every_batch_goes_without_the_unknown_ones_and_the_rest_applies(stage: S
         return (types, promotion) == (["2x8", "1x4"], 300) and "candidateDeployment" not in seen["status"]
 
     case.wait_for("the rest is applied", applied)
-    told = case.wait_condition("Synced", "False", "ChainletNotFound")
-    assert "not in the environment: Randint (did you mean RandInt?), Zzz; its chainlets are HelloWorld, RandInt" in told["message"]
-    assert "Everything else of the spec is applied" in told["message"]
-    case.wait_looks(2)
+    reported = case.wait_condition("Synced", "False", "ChainletNotFound")
+    assert "not in the environment: Randint (did you mean RandInt?), Zzz; its chainlets are HelloWorld, RandInt" in reported["message"]
+    assert "Everything else of the spec is applied" in reported["message"]
+    case.wait_polls(2)
     assert sorted(case.names_sent()) == ["autoscaling", "instance types", "promotion settings"]
     assert [sorted(named(each)) for each in case.sent() if each.call != "promotion settings"] == [["HelloWorld", "RandInt"]] * 2
 
 
-def test_an_unknown_chainlet_alone_makes_no_call_and_is_told_once(stage: Stage) -> None:
+def test_an_unknown_chainlet_alone_makes_no_call_and_is_reported_once(stage: Stage) -> None:
     case = Case(stage, "alone").existing()
     case.apply(chainletSettings=[chainlet("HeloWorld", "2x8", maxReplica=5)])
     case.wait_condition("Synced", "False", "ChainletNotFound")
     event = case.wait_event("ChainletNotFound", "HeloWorld")
-    case.wait_looks()
+    case.wait_polls()
     assert case.sent() == []
     assert event["type"] == "Warning"
     assert [each["count"] for each in case.events("ChainletNotFound")] == [1]

@@ -87,7 +87,7 @@ def test_only_the_promotion_fields_that_differ_are_sent(stage: Stage, before: Js
     stage.run_operator()
     stage.apply(resource(promotionSettings=declared))
     stage.wait_settled()
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     assert stage.sent() == [Sent("promotion settings", {"promotion_settings": sent})]
 
 
@@ -125,7 +125,7 @@ def test_all_chainlets_that_differ_go_in_one_call(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("status", ["ACCEPTED", "QUEUED"])
-def test_autoscaling_is_sent_once_and_looked_at_until_it_is_applied(stage: Stage, status: str) -> None:
+def test_autoscaling_is_sent_once_and_polled_until_it_is_applied(stage: Stage, status: str) -> None:
     stage.simulator.set_options(autoscaling_seconds=1000, autoscaling_status=status)
     existing(stage.simulator, autoscaling=TWO_CHAINLETS)
     stage.run_operator(CHAINENV_PROGRESS_SECONDS="0.5", CHAINENV_SETTLE_SECONDS="60")
@@ -134,7 +134,7 @@ def test_autoscaling_is_sent_once_and_looked_at_until_it_is_applied(stage: Stage
     waiting = stage.wait_condition("Synced", "False", "Correcting")
     assert "HelloWorld" in waiting["message"]
     assert "maxReplica" in waiting["message"]
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     stage.simulator.advance(1000)
     seen = stage.wait_settled()
     assert [each.call for each in stage.sent()] == ["autoscaling"]
@@ -149,7 +149,7 @@ def test_autoscaling_that_is_not_shown_yet_is_unconfirmed_and_a_change_is_sent_o
     stage.apply(resource(chainletSettings=[chainlet("HelloWorld", maxReplica=5)]))
     stage.wait_for("the change is handled", is_handled)
     stage.wait_condition("Synced", "False", "Unconfirmed")
-    stage.wait_looks()
+    stage.wait_polls()
     stage.simulator.advance(1000)
     stage.wait_settled()
     updates = [{"chainlet_name": "HelloWorld", "autoscaling_settings": {"max_replica": 5}}]
@@ -163,9 +163,9 @@ def test_a_promotion_setting_that_cannot_be_read_is_unconfirmed_and_each_value_i
     stage.run_operator(CHAINENV_PROGRESS_SECONDS="0.05")
     for count, seconds in enumerate((300, 400), start=1):
         stage.apply(resource(promotionSettings={"rampUpDurationSeconds": seconds}))
-        told = stage.wait_condition("Synced", "False", "Unconfirmed")
-        assert "rampUpDurationSeconds" in told["message"]
-        stage.wait_looks(5)
+        reported = stage.wait_condition("Synced", "False", "Unconfirmed")
+        assert "rampUpDurationSeconds" in reported["message"]
+        stage.wait_polls(5)
         assert [each.body["promotion_settings"]["ramp_up_duration_seconds"] for each in stage.sent()] == [300, 400][:count]
     stage.simulator.edit_environment(CHAIN, "staging", promotion={"ramp_up_duration_seconds": 400})
     stage.wait_settled()
@@ -178,7 +178,7 @@ def test_an_existing_environment_is_adopted_and_nothing_is_sent_when_nothing_dif
     settings = [chainlet("RandInt", "1x2", minReplica=0, maxReplica=2)]
     stage.apply(resource(promotionSettings={"rampUpDurationSeconds": 300}, chainletSettings=settings))
     seen = stage.wait_settled()
-    stage.wait_looks()
+    stage.wait_polls()
     assert stage.sent() == []
     assert observed(seen, "HelloWorld")["scaleDownDelay"] == 120
     assert seen["status"]["promotionSettings"]["rampUpDurationSeconds"] == 300
@@ -197,7 +197,7 @@ def test_an_existing_environment_is_left_alone_when_adoption_is_to_fail(stage: S
     stage.apply(resource(adoptionPolicy="Fail", promotionSettings={"rampUpDurationSeconds": 300}))
     stalled = stage.wait_condition("Stalled", "True", "EnvironmentExists")
     assert "adoptionPolicy" in stalled["message"]
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     assert stage.sent() == []
 
 
@@ -227,7 +227,7 @@ def test_what_a_person_changes_on_baseten_is_put_back(stage: Stage, by_hand: Jso
     stage.simulator.edit_environment(CHAIN, "staging", **by_hand)
     stage.wait_sent(correction.call)
     stage.wait_settled()
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     assert stage.sent(mark) == [correction]
 
 
@@ -239,7 +239,7 @@ def test_what_the_spec_omits_is_not_put_back(stage: Stage) -> None:
     others = {"RandInt": {"scale_down_delay": 5}, "HelloWorld": {"max_replica": 9}}
     stage.simulator.edit_environment(CHAIN, "staging", autoscaling=others, promotion={"rolling_deploy": True})
     stage.wait_for("the change is seen", lambda seen: observed(seen, "HelloWorld").get("maxReplica") == 9)
-    stage.wait_looks()
+    stage.wait_polls()
     assert stage.sent(mark) == []
 
 
@@ -247,8 +247,8 @@ def test_a_chainlet_that_is_not_there_holds_nothing_else_up(stage: Stage) -> Non
     existing(stage.simulator, autoscaling=TWO_CHAINLETS)
     stage.run_operator()
     stage.apply(resource(chainletSettings=[chainlet("HeloWorld", maxReplica=5), chainlet("RandInt", maxReplica=5)]))
-    told = stage.wait_condition("Synced", "False", "ChainletNotFound")
-    assert "HeloWorld (did you mean HelloWorld?)" in told["message"]
+    reported = stage.wait_condition("Synced", "False", "ChainletNotFound")
+    assert "HeloWorld (did you mean HelloWorld?)" in reported["message"]
     stage.wait_for("the rest is applied", lambda seen: observed(seen, "RandInt").get("maxReplica") == 5)
     assert [[one["chainlet_name"] for one in each.body["updates"]] for each in stage.sent()] == [["RandInt"]]
     assert condition(stage.see(), "Ready")["status"] == "True"

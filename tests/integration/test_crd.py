@@ -256,7 +256,7 @@ def test_the_samples_are_taken(kubectl: Kubectl, sample: Any) -> None:
     kubectl("apply", "--validate=strict", "-f", str(sample))
 
 
-def test_a_new_resource_says_that_nobody_has_looked_at_it(kubectl: Kubectl) -> None:
+def test_a_new_resource_says_that_nobody_has_polled_it(kubectl: Kubectl) -> None:
     assert kubectl.apply(resource())["status"] == {"observedGeneration": -1}
 
 

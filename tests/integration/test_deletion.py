@@ -65,7 +65,7 @@ def test_deactivate_says_what_it_does_until_the_deployment_is_inactive(stage: St
         case.wait_condition("Synced", "False", "Deleting", f"deployment {current} is DEACTIVATING")
         case.wait_condition("Reconciling", "True", "Deleting", current)
         case.wait_event("DeploymentDeactivated", f"deactivated deployment {current}")
-        case.wait_looks()
+        case.wait_polls()
         assert finalizers(case), "it waits for INACTIVE"
         assert case.row()["STATUS"] == "DEACTIVATING"
         stage.simulator.advance(LONG)
@@ -94,8 +94,8 @@ def test_deactivate_when_idle_waits_for_the_replicas_and_names_them(stage: Stage
     current = case.current()
     case.by_hand(autoscaling={"HelloWorld": {"min_replica": 2}})
     case.delete()
-    told = case.wait_condition("Synced", "False", "WaitingForIdle", "HelloWorld has 2 replicas", "RandInt has 1 replicas")
-    assert "Or set deletionPolicy to Retain" in told["message"]
+    reported = case.wait_condition("Synced", "False", "WaitingForIdle", "HelloWorld has 2 replicas", "RandInt has 1 replicas")
+    assert "Or set deletionPolicy to Retain" in reported["message"]
     stage.simulator.set_deployment(current, status="SCALED_TO_ZERO")
     case.wait_condition("Synced", "False", "WaitingForIdle", "HelloWorld has minReplica 2")
     assert "WaitingForIdle" in case.describe()
@@ -154,8 +154,8 @@ def test_an_environment_or_chain_that_is_gone_is_looked_for_twice(stage: Stage, 
         case.wait_condition("Synced", "False", "Deleting")
         if what == "chain":
             stage.simulator.delete_chain(case.chain)
-            told = case.wait_condition("Stalled", "True", "ChainNotFound")
-            abandon(case, told["message"])
+            reported = case.wait_condition("Stalled", "True", "ChainNotFound")
+            abandon(case, reported["message"])
         else:
             with case.read_once_after(lambda: stage.simulator.delete_environment(case.chain, case.name)):
                 case.wait_condition("Synced", "False", "EnvironmentMissing")
@@ -203,8 +203,8 @@ def test_a_refused_deactivation_says_how_to_let_go(stage: Stage, status: int, re
     case = serving(stage, reason.lower(), deletionPolicy="Deactivate")
     fault = case.fault("answer", path="deactivate$", status=status, body={"message": "not now"})
     case.delete()
-    told = case.wait_condition("Synced", "False", reason, "being deleted", "not now")
-    abandon(case, told["message"])
+    reported = case.wait_condition("Synced", "False", reason, "being deleted", "not now")
+    abandon(case, reported["message"])
     stage.simulator.clear_faults(fault)
 
 
@@ -248,8 +248,8 @@ def test_a_namespace_whose_secret_goes_first_is_emptied_or_says_what_to_do(stage
     stage.cluster.kubectl("delete", "chenv", "--all", "--wait=false", namespace=apart.namespace)
     retained.wait_gone()
     for case in (kept, idle, never):
-        told = case.wait_condition("Stalled", "True", "SecretNotFound", "being deleted, but Secret ")
-        abandon(case, told["message"])
+        reported = case.wait_condition("Stalled", "True", "SecretNotFound", "being deleted, but Secret ")
+        abandon(case, reported["message"])
     assert [case.sent() for case in (retained, kept, idle, never)] == [[], [], [], []]
 
 
@@ -262,8 +262,8 @@ def test_a_key_that_is_put_back_lets_the_deletion_go_on(stage: Stage, apart: Sta
     case.wait_settled()
     stage.simulator.revoke_key("leaving")
     case.delete()
-    told = case.wait_condition("Stalled", "True", "CredentialsRefused", "being deleted, but")
-    assert "abandon=true" in told["message"]
+    reported = case.wait_condition("Stalled", "True", "CredentialsRefused", "being deleted, but")
+    assert "abandon=true" in reported["message"]
     patch = f'{{"stringData": {{"api-key": "{stage.keys["team"]}"}}}}'
     stage.cluster.kubectl("patch", "secret", "baseten", "--type=merge", "-p", patch, namespace=apart.namespace)
     case.wait_gone()
@@ -293,7 +293,7 @@ def test_an_environment_that_an_older_resource_manages_is_not_deactivated(stage:
     other.wait_condition("Stalled", "True", "DuplicateTarget")
     other.delete()
     other.wait_gone()
-    owner.wait_looks()
+    owner.wait_polls()
     assert owner.sent() == []
 
 

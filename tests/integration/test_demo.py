@@ -94,8 +94,8 @@ def test_without_a_terminal_it_tells_the_story_and_ends(tmp_path: Path) -> None:
     done = subprocess.run(
         DEMO, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
-    told = done.stdout
-    assert done.returncode == 0, f"{told}\n{done.stderr}"
+    reported = done.stdout
+    assert done.returncode == 0, f"{reported}\n{done.stderr}"
     steps = [
         r"^export KUBECONFIG=/",
         r"^\$ kubectl apply --server-side -f crds/",
@@ -118,10 +118,10 @@ def test_without_a_terminal_it_tells_the_story_and_ends(tmp_path: Path) -> None:
     ]
     position = 0
     for step in steps:
-        match = re.compile(step, re.MULTILINE).search(told, position)
-        assert match, f"{step} does not come after:\n{told[:position]}\nbut this does:\n{told[position:]}"
+        match = re.compile(step, re.MULTILINE).search(reported, position)
+        assert match, f"{step} does not come after:\n{reported[:position]}\nbut this does:\n{reported[position:]}"
         position = match.start()
-    kubeconfig = re.search(r"^export KUBECONFIG=(\S+)$", told, re.MULTILINE)
+    kubeconfig = re.search(r"^export KUBECONFIG=(\S+)$", reported, re.MULTILINE)
     assert kubeconfig is not None
     assert not Path(kubeconfig[1]).parent.exists()
 

@@ -85,16 +85,16 @@ BY_HAND: dict[str, tuple[Json, str, str, Sent]] = {
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_a_change_by_hand_is_put_back_and_told_with_chainlet_field_old_and_new(stage: Stage, name: str) -> None:
-    by_hand, event, told, correction = BY_HAND[name]
+def test_a_change_by_hand_is_put_back_and_reported_with_chainlet_field_old_and_new(stage: Stage, name: str) -> None:
+    by_hand, event, reported, correction = BY_HAND[name]
     case = settled(stage, name)
     mark = case.mark()
     case.by_hand(**by_hand)
-    case.wait_event(event, told)
+    case.wait_event(event, reported)
     case.wait_settled()
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert case.sent(mark) == [correction]
-    assert told in case.describe()
+    assert reported in case.describe()
 
 
 def test_everything_changed_at_once_is_put_back_with_one_call_of_each_kind(stage: Stage) -> None:
@@ -103,7 +103,7 @@ def test_everything_changed_at_once_is_put_back_with_one_call_of_each_kind(stage
     case.by_hand(**{kind: value for by_hand, *_ in BY_HAND.values() for kind, value in by_hand.items()})
     case.wait_event("InstanceTypesChanged")
     case.wait_settled()
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert sorted(case.names_sent(mark)) == ["autoscaling", "instance types", "promotion settings"]
 
 
@@ -139,7 +139,7 @@ def test_what_the_spec_omits_is_left_alone_for_ever_and_shown(stage: Stage) -> N
     case = settled(stage, "omitted", **SOME)
     case.by_hand(**OTHERS)
     before = omitted(case)
-    case.wait_looks(6)
+    case.wait_polls(6)
     seen = case.see()
     assert case.sent() == []
     assert omitted(case) == before
@@ -157,7 +157,7 @@ def test_a_correction_takes_nothing_with_it_that_the_spec_omits(stage: Stage) ->
     case.wait_event("AutoscalingCorrected")
     case.wait_event("PromotionSettingsCorrected")
     case.wait_settled()
-    case.wait_looks(3)
+    case.wait_polls(3)
     assert omitted(case) == before
     assert sorted(case.names_sent()) == ["autoscaling", "promotion settings"]
 
@@ -167,7 +167,7 @@ def test_a_field_that_is_taken_out_of_the_spec_is_left_as_it_is(stage: Stage) ->
     case.apply(promotionSettings={"rampUpDurationSeconds": 300})
     case.wait_settled()
     case.by_hand(autoscaling={"RandInt": {"max_replica": 9}}, promotion={"ramp_up_while_promoting": False})
-    case.wait_looks()
+    case.wait_polls()
     assert case.sent() == []
     assert case.on_baseten()["autoscaling"]["RandInt"]["max_replica"] == 9
 

@@ -1,4 +1,4 @@
-"""Two resources for one environment: the oldest that has read it has it. Looks are five minutes apart here: nothing waits for one."""
+"""Two resources for one environment: the oldest that has read it has it. Polls are five minutes apart here: nothing waits for one."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def scene(shared_stage: Stage) -> Iterator[Scene]:
     stage.cluster.clear(elsewhere)
 
 
-def test_the_oldest_owns_and_the_other_one_in_its_namespace_is_told_whose_it_is(scene: Scene) -> None:
+def test_the_oldest_owns_and_the_other_one_in_its_namespace_is_reported_whose_it_is(scene: Scene) -> None:
     owner, second, _ = scene.rivals["seen"]
-    told = second.wait_condition("Stalled", "True", "DuplicateTarget")
-    assert "environment seen of chain of-seen is managed by ChainEnvironment seen, which is older" in told["message"]
+    reported = second.wait_condition("Stalled", "True", "DuplicateTarget")
+    assert "environment seen of chain of-seen is managed by ChainEnvironment seen, which is older" in reported["message"]
     second.wait_condition("Synced", "False", "DuplicateTarget")
     second.wait_condition("Ready", "False", "DuplicateTarget")
     owner.wait_settled()
@@ -87,10 +87,10 @@ def test_the_oldest_owns_and_the_other_one_in_its_namespace_is_told_whose_it_is(
     second.wait_event("DuplicateTarget", "ChainEnvironment seen")
 
 
-def test_in_another_namespace_no_more_is_told_than_the_fact(scene: Scene) -> None:
+def test_in_another_namespace_no_more_is_reported_than_the_fact(scene: Scene) -> None:
     owner, second, far = scene.rivals["far"]
-    told = far.wait_condition("Stalled", "True", "DuplicateTarget")
-    assert "is managed by a ChainEnvironment in another namespace, which is older" in told["message"]
+    reported = far.wait_condition("Stalled", "True", "DuplicateTarget")
+    assert "is managed by a ChainEnvironment in another namespace, which is older" in reported["message"]
     event = far.wait_event("DuplicateTarget")
     owner.wait_settled()
     assert "currentDeployment" not in far.see()["status"]

@@ -1,12 +1,12 @@
-"""What ``kubectl describe`` tells: what was done, what failed, each once, and counted when it comes again."""
+"""What ``kubectl describe`` shows: what was done, what failed, each once, and counted when it comes again."""
 
 from __future__ import annotations
 
 import pytest
 
 from .harness.case import Case
-from .harness.looking import told
 from .harness.manifests import chainlet
+from .harness.observing import reported
 from .harness.stage import Stage, is_settled
 from .harness.waiting import wait_until
 
@@ -45,7 +45,7 @@ def test_describe_shows_how_an_environment_came_to_be(running: Stage) -> None:
     assert "chainenv-operator" in text, "who says so"
 
 
-def test_a_change_of_instance_types_is_told_with_old_and_new(running: Stage) -> None:
+def test_a_change_of_instance_types_is_reported_with_old_and_new(running: Stage) -> None:
     case = Case(running, "retyped").existing()
     with running.options(promotion_seconds=LONG):
         case.apply(chainletSettings=[chainlet("RandInt", "4x16")])
@@ -57,14 +57,14 @@ def test_a_change_of_instance_types_is_told_with_old_and_new(running: Stage) -> 
     case.wait_settled()
 
 
-def test_a_promotion_is_told(running: Stage) -> None:
+def test_a_promotion_is_reported(running: Stage) -> None:
     case = Case(running, "promoted").existing()
     case.pushed("dep-told")
     case.apply(deploymentID="dep-told").wait_settled()
     case.wait_event("Promoted", "dep-told")
 
 
-def test_corrections_are_told_with_chainlet_field_old_and_new_value(running: Stage) -> None:
+def test_corrections_are_reported_with_chainlet_field_old_and_new_value(running: Stage) -> None:
     case = Case(running, "corrected").existing()
     case.apply(promotionSettings={"rampUpDurationSeconds": 30}, chainletSettings=[chainlet("RandInt", maxReplica=4)])
     case.wait_settled()
@@ -72,12 +72,12 @@ def test_corrections_are_told_with_chainlet_field_old_and_new_value(running: Sta
     case.wait_event("PromotionSettingsCorrected", "rampUpDurationSeconds 600 -> 30")
 
 
-def test_an_adoption_is_told_once(running: Stage) -> None:
+def test_an_adoption_is_reported_once(running: Stage) -> None:
     case = Case(running, "adopted").existing()
     case.apply().wait_settled()
     case.wait_event("EnvironmentAdopted")
-    case.wait_looks(3)
-    assert [count for text, count in told(case).items() if "Adopted" in text] == [1]
+    case.wait_polls(3)
+    assert [count for text, count in reported(case).items() if "Adopted" in text] == [1]
 
 
 def test_the_same_correction_again_is_the_same_event_counted(running: Stage) -> None:
@@ -87,13 +87,13 @@ def test_the_same_correction_again_is_the_same_event_counted(running: Stage) -> 
         case.by_hand(autoscaling={"RandInt": {"max_replica": 9}})
         _wait_count(case, "maxReplica 9 -> 4", times)
         case.wait_settled()
-    assert sum("maxReplica 9 -> 4" in text for text in told(case)) == 1
+    assert sum("maxReplica 9 -> 4" in text for text in reported(case)) == 1
     line = next(words for words in event_lines(case) if words[1] == "AutoscalingCorrected" and "maxReplica 9 -> 4" in " ".join(words))
     assert "(x3" in line, "as kubectl shows a count"
 
 
 def _wait_count(case: Case, words: str, times: int) -> None:
-    wait_until(f"told {times} times", lambda: sum(count for text, count in told(case).items() if words in text) == times)
+    wait_until(f"reported {times} times", lambda: sum(count for text, count in reported(case).items() if words in text) == times)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def _wait_count(case: Case, words: str, times: int) -> None:
         ("misnamed", [chainlet("RandomInt", maxReplica=3)], "ChainletNotFound", ("RandomInt",)),
     ],
 )
-def test_what_fails_is_a_warning_and_is_told_once(
+def test_what_fails_is_a_warning_and_is_reported_once(
     running: Stage, name: str, declared: list[dict[str, object]], reason: str, words: tuple[str, ...]
 ) -> None:
     case = Case(running, name).existing()
     case.apply(chainletSettings=declared)
     assert case.wait_event(reason, *words)["type"] == "Warning"
-    case.wait_looks(4)
+    case.wait_polls(4)
     wait_described(case, ("Warning", reason))
-    assert [count for text, count in told(case).items() if words[0] in text] == [1]
+    assert [count for text, count in reported(case).items() if words[0] in text] == [1]
 
 
 def test_a_failed_deployment_is_a_warning(running: Stage) -> None:
@@ -122,15 +122,15 @@ def test_a_failed_deployment_is_a_warning(running: Stage) -> None:
     assert case.wait_event("DeploymentFailed")["type"] == "Warning"
 
 
-def test_a_look_that_finds_nothing_new_tells_nothing(running: Stage) -> None:
+def test_a_poll_that_finds_nothing_new_tells_nothing(running: Stage) -> None:
     settled = Case(running, "calm").existing()
     broken = Case(running, "broken").existing()
     settled.apply().wait_settled()
     broken.apply(chainletSettings=[chainlet("RandomInt", maxReplica=3)])
     broken.wait_event("ChainletNotFound")
     settled.wait_event("EnvironmentAdopted")
-    before = {case.name: told(case) for case in (settled, broken)}
+    before = {case.name: reported(case) for case in (settled, broken)}
     for case in (settled, broken):
-        case.wait_looks(6)
-    assert {case.name: told(case) for case in (settled, broken)} == before
+        case.wait_polls(6)
+    assert {case.name: reported(case) for case in (settled, broken)} == before
     assert is_settled(settled.see())

@@ -15,8 +15,8 @@ import pytest
 
 from ..conftest import MEASURED
 from .harness.case import Case
-from .harness.looking import audited, secret, together
 from .harness.manifests import resource
+from .harness.observing import audited, secret, together
 from .harness.stage import Stage
 from .harness.waiting import wait_until
 
@@ -67,7 +67,7 @@ def crowd(stage: Stage, chain: str) -> None:
     stage.simulator.wait_held(chain, count=50)
 
 
-def tell(record_property: object, what: str, alone: float, beside: float) -> None:
+def record(record_property: object, what: str, alone: float, beside: float) -> None:
     assert callable(record_property)
     record_property(MEASURED, f"a neighbour's change beside {MANY} {what}: {beside / alone:.1f}x its undisturbed time")
 
@@ -75,7 +75,7 @@ def tell(record_property: object, what: str, alone: float, beside: float) -> Non
 def test_answers_that_never_come_hold_up_nobody_else(shared_stage: Stage, neighbour: Case, record_property: object) -> None:
     alone = change_seconds(neighbour, 100)
     crowd(shared_stage, "of-the-slow")
-    tell(record_property, "whose answers do not come", alone, change_seconds(neighbour, 200))
+    record(record_property, "whose answers do not come", alone, change_seconds(neighbour, 200))
 
 
 def test_missing_secrets_hold_up_nobody_else_and_are_read_ever_less_often(
@@ -94,7 +94,7 @@ def test_missing_secrets_hold_up_nobody_else_and_are_read_ever_less_often(
         return Counter(ref.get("name") for ref in mine if ref.get("namespace") == shared_stage.namespace and ref.get("name") in names)
 
     wait_until("each was read twice", lambda: len(seen := reads()) == MANY and min(seen.values()) >= 2)
-    tell(record_property, "without a Secret", alone, change_seconds(neighbour, 200))
+    record(record_property, "without a Secret", alone, change_seconds(neighbour, 200))
 
 
 @contextmanager
@@ -125,4 +125,4 @@ def test_endless_edits_hold_up_nobody_else(shared_stage: Stage, neighbour: Case,
     crowd(shared_stage, "of-the-edited")
     with touching(shared_stage) as rounds:
         wait_until("all were touched", lambda: rounds)
-        tell(record_property, "that are edited without end", alone, change_seconds(neighbour, 200))
+        record(record_property, "that are edited without end", alone, change_seconds(neighbour, 200))

@@ -43,7 +43,7 @@ def test_a_message_of_a_mebibyte_is_cut_wherever_it_is_shown(stage: Stage, statu
     case = Case(stage, f"long-{status}").existing()
     case.fault("answer", method="PATCH", status=status, body={"code": "VALIDATION_ERROR", "message": "long " * (MIB // 5)})
     case.apply(promotionSettings={"rampUpDurationSeconds": 60})
-    case.wait_for("it is told", lambda seen: "long long" in condition(seen, "Synced").get("message", ""))
+    case.wait_for("it is reported", lambda seen: "long long" in condition(seen, "Synced").get("message", ""))
     case.wait_event("Refused" if status < 500 else "Unavailable", "long long")
     check_bounds(case)
 
@@ -53,7 +53,7 @@ def test_a_refusal_cannot_write_a_line_of_its_own(stage: Stage, separator: str) 
     case = Case(stage, f"said-{len(separator)}-{ord(separator[0])}").existing()
     case.fault("answer", method="PATCH", status=422, body={"message": f"refused{separator}{FORGED} refusal"})
     case.apply(promotionSettings={"rampUpDurationSeconds": 60})
-    case.wait_for("it is told", lambda seen: "forged" in condition(seen, "Synced").get("message", ""))
+    case.wait_for("it is reported", lambda seen: "forged" in condition(seen, "Synced").get("message", ""))
     wait_until("it is in the log", lambda: any("forged" in line for line in about(stage, case)))
     assert not forged(stage, "refusal")
 

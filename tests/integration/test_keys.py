@@ -18,8 +18,8 @@ from chainenv_sandbox.controlplane.components import free_ports
 
 from .harness.case import RECONCILE, Case
 from .harness.cluster import Json
-from .harness.looking import audited, secret, together
 from .harness.manifests import chainlet
+from .harness.observing import audited, secret, together
 from .harness.stage import Stage, is_settled
 from .harness.waiting import wait_until
 
@@ -151,7 +151,7 @@ def asked(scene: Scene, cases: list[Case], since: int = 0) -> list[Entry]:
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-def test_what_is_wrong_with_a_key_is_told_with_what_to_do(scene: Scene, name: str) -> None:
+def test_what_is_wrong_with_a_key_is_reported_with_what_to_do(scene: Scene, name: str) -> None:
     trouble, case = TROUBLES[name], scene.case(name)
     case.wait_condition("Stalled", "True", trouble.reason, *trouble.words)
     case.wait_condition("Synced", "False", trouble.reason)
@@ -191,7 +191,7 @@ def test_a_namespace_that_may_use_the_operators_key_is_served_with_it(scene: Sce
     assert {entry.key for entry in case.calls()} == {"default"}
 
 
-def test_a_namespace_that_may_not_use_it_is_told_so_and_no_call_is_made(scene: Scene) -> None:
+def test_a_namespace_that_may_not_use_it_is_informed_and_no_call_is_made(scene: Scene) -> None:
     case = scene.case("unkeyed")
     case.wait_condition("Stalled", "True", "NoAPIKey", scene.stage.namespace, "apiKeySecretRef")
     assert case.calls() == []
@@ -206,7 +206,7 @@ def test_a_refused_key_means_few_calls_however_many_use_it(scene: Scene) -> None
     tried = asked(scene, scene.crowd)
     assert {entry.status for entry in tried} == {403}
     assert len(tried) <= CROWD, "more than one each: what is in flight before the first refusal"
-    mark = scene.steady.wait_looks(8)
+    mark = scene.steady.wait_polls(8)
     assert len(asked(scene, scene.crowd, mark)) <= 1
 
 
@@ -219,14 +219,14 @@ def test_a_secret_that_many_wait_for_is_not_read_for_each_of_them(scene: Scene) 
         return sum((ref.get("namespace"), ref.get("name")) == (scene.stage.namespace, "of-crowd") for ref in mine)
 
     before = reads()
-    wait_until("it is looked at again", lambda: reads() > before)
-    scene.steady.wait_looks(2)
+    wait_until("it is polled again", lambda: reads() > before)
+    scene.steady.wait_polls(2)
     assert reads() < before + CROWD
 
 
 def test_resources_under_other_keys_go_on(scene: Scene) -> None:
     assert is_settled(scene.steady.wait_settled())
-    assert {entry.key for entry in asked(scene, [scene.steady], scene.steady.wait_looks())} == {"steady"}
+    assert {entry.key for entry in asked(scene, [scene.steady], scene.steady.wait_polls())} == {"steady"}
 
 
 # -- a key that Baseten refuses for one of those who share it --------------------------------------------------------
@@ -247,7 +247,7 @@ def test_what_is_refused_for_one_is_nobody_elses_affair(scene: Scene, which: str
     for case in bad:
         case.wait_condition("Stalled", "True", "CredentialsRefused")
     mark = bad[0].mark()
-    good[-1].wait_looks(8)
+    good[-1].wait_polls(8)
     assert len(asked(scene, bad, mark)) <= len(bad), "tried seldom"
     assert {case.name: case.see()["metadata"]["resourceVersion"] for case in good} == before, "nobody else noticed"
     scene.stage.apply(using_more(good[0], rampUpDurationSeconds=ramp))
@@ -269,9 +269,11 @@ def using_more(case: Case, **promotion: int) -> Json:
 
 def test_a_secret_of_another_type_is_not_sent_until_it_is_labelled(scene: Scene) -> None:
     case = scene.case("another-type")
-    told = case.wait_condition("Stalled", "True", "InvalidAPIKey", "kubectl label secret of-another-type", "chains.baseten.co/api-key=true")
+    reported = case.wait_condition(
+        "Stalled", "True", "InvalidAPIKey", "kubectl label secret of-another-type", "chains.baseten.co/api-key=true"
+    )
     assert case.calls() == []
-    assert "example.com/token" not in told["message"]
+    assert "example.com/token" not in reported["message"]
     scene.stage.cluster.kubectl("label", "secret", "of-another-type", "chains.baseten.co/api-key=true", namespace=scene.stage.namespace)
     case.wait_settled()
 
@@ -289,11 +291,11 @@ def writing(scene: Scene) -> Case:
 MORE = chainlet("RandInt", maxReplica=7)
 
 
-def test_a_key_that_may_only_read_is_told_and_reads_go_on(scene: Scene) -> None:
+def test_a_key_that_may_only_read_is_reported_and_reads_go_on(scene: Scene) -> None:
     case = writing(scene)
     case.wait_condition("Stalled", "True", "Forbidden", "may read but not change the autoscaling settings", "Use a key that may")
     case.wait_condition("Ready", "True", "Active")
-    mark = case.wait_looks(4)
+    mark = case.wait_polls(4)
     assert case.names_sent() == ["autoscaling"], "it is not asked for again and again"
     assert {entry.status for entry in case.calls(mark) if entry.status} == {200}
 
@@ -319,7 +321,7 @@ def test_a_rotated_key_is_picked_up_without_a_word(scene: Scene) -> None:
     mark = case.mark()
     scene.stage.simulator.revoke_key("before")
     wait_until("the new key is used", lambda: any(entry.key == "after" for entry in case.calls(mark)))
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert case.see()["metadata"]["resourceVersion"] == settled["metadata"]["resourceVersion"]
     refusals = [entry for entry in case.calls(mark) if entry.status == 403]
     assert len(refusals) == 1, "the older key is tried once"
@@ -390,8 +392,8 @@ def _places(scene: Scene) -> dict[str, str]:
     metrics = httpx.get(f"http://127.0.0.1:{scene.metrics}/metrics", trust_env=False).text
     found = {"/metrics": metrics, "output": scene.stage.operators[0].log}
     for stage in (scene.stage, scene.other):
-        told = cluster.get(f"/api/v1/namespaces/{stage.namespace}/events")
-        found[f"events of {stage.namespace}"] = json.dumps(told, ensure_ascii=False)
+        reported = cluster.get(f"/api/v1/namespaces/{stage.namespace}/events")
+        found[f"events of {stage.namespace}"] = json.dumps(reported, ensure_ascii=False)
         found[f"resources of {stage.namespace}"] = json.dumps(cluster.resources(stage.namespace), ensure_ascii=False)
     for process in Path("/proc").glob("[0-9]*"):
         try:

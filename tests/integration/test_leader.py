@@ -80,7 +80,7 @@ def test_the_stand_by_is_ready_with_a_warm_cache_and_calls_nobody(stage: Stage) 
     probe, metrics = free_ports(2)
     second = start(stage, "team", CHAINENV_PROBE_PORT=str(probe), CHAINENV_METRICS_PORT=str(metrics))
     wait_standing_by(second)
-    settled(stage, "warm").wait_looks(5)
+    settled(stage, "warm").wait_polls(5)
 
     def ask(port: int, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False)
@@ -106,7 +106,7 @@ def test_after_sigterm_the_stand_by_acts_at_once(stage: Stage, record_property: 
     begun = time.monotonic()
     leader.ask_to_end()
     wait_acting(second)
-    tell(record_property, f"failover after SIGTERM: {time.monotonic() - begun:.2f} s")
+    record(record_property, f"failover after SIGTERM: {time.monotonic() - begun:.2f} s")
     assert leader.wait() == 0
     mark = stage.mark()
     case.apply(promotionSettings={"rampUpDurationSeconds": 60})
@@ -125,7 +125,7 @@ def test_after_sigkill_the_stand_by_acts_when_the_lease_has_run_out(stage: Stage
     leader.kill()
     case.apply(promotionSettings={"rampUpDurationSeconds": 60})
     wait_acting(second)
-    tell(
+    record(
         record_property,
         f"failover after SIGKILL with a Lease of {lease(stage)['leaseDurationSeconds']} s: {time.monotonic() - begun:.2f} s",
     )
@@ -236,17 +236,17 @@ def sleeper_and_successor(stage: Stage, kubeconfig: str) -> tuple[OperatorProces
 
 
 def test_a_leader_that_slept_past_its_lease_does_nothing_and_ends(stage: Stage, proxy: Proxy, proxied: str) -> None:
-    """It wakes up with work at hand: the answer to its last look has come, and the spec has changed."""
+    """It wakes up with work at hand: the answer to its last poll has come, and the spec has changed."""
     sleeper, successor = sleeper_and_successor(stage, proxied)
     case = settled(stage, "slept")
-    stage.simulator.hold("look", method="GET", path=f"/chains/{case.chain}/", key="default", point="after_effect")
-    stage.simulator.wait_held("look")
+    stage.simulator.hold("poll", method="GET", path=f"/chains/{case.chain}/", key="default", point="after_effect")
+    stage.simulator.wait_held("poll")
     sleeper.pause()
     wait_acting(successor)
     case.apply(promotionSettings={"rampUpDurationSeconds": 60})
     case.wait_settled()
     mark, written = stage.mark(), proxy.mark()
-    stage.simulator.release("look")
+    stage.simulator.release("poll")
     sleeper.go_on()
     ended = sleeper.wait()
     sleeper.wanted = False
@@ -280,15 +280,15 @@ def test_what_a_leader_saw_before_it_slept_is_not_written_to_status(stage: Stage
     sleeper, successor = sleeper_and_successor(stage, proxied)
     case = settled(stage, "outdated")
     current = case.current()
-    stage.simulator.hold("look", method="GET", path=f"/chains/{case.chain}/", key="default", if_gone="wait")
-    stage.simulator.wait_held("look")
+    stage.simulator.hold("poll", method="GET", path=f"/chains/{case.chain}/", key="default", if_gone="wait")
+    stage.simulator.wait_held("poll")
     sleeper.pause()
     stage.simulator.set_deployment(current, status="UNHEALTHY")
-    stage.simulator.release("look")
+    stage.simulator.release("poll")
     wait_until("the answer is on its way", lambda: not [e for e in stage.simulator.journal(key="default") if e.seconds is None])
     stage.simulator.set_deployment(current, status="ACTIVE")
     wait_acting(successor)
-    case.wait_looks(2)
+    case.wait_polls(2)
     written = proxy.mark()
     sleeper.go_on()
     assert sleeper.wait() == 1
@@ -296,6 +296,6 @@ def test_what_a_leader_saw_before_it_slept_is_not_written_to_status(stage: Stage
     assert writes(proxy, written) == []
 
 
-def tell(record_property: object, line: str) -> None:
+def record(record_property: object, line: str) -> None:
     assert callable(record_property)
     record_property(MEASURED, line)

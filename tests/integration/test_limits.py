@@ -13,8 +13,8 @@ from chainenv_sandbox.baseten.journal import Entry
 
 from .harness.case import Case
 from .harness.cluster import Json
-from .harness.looking import secret, together, version
 from .harness.manifests import chainlet
+from .harness.observing import secret, together, version
 from .harness.stage import ENVIRONMENT, Stage, condition, is_settled
 from .harness.waiting import wait_until
 
@@ -54,7 +54,7 @@ class Team:
     def calls(self, since: int = 0, **more: Any) -> list[Entry]:
         return self.stage.simulator.journal(since=since, key=self.name, **more)
 
-    def wait_looks(self, count: int = 8) -> int:
+    def wait_polls(self, count: int = 8) -> int:
         """Waits until Baseten has been asked so many times more with this key; the mark before that."""
         mark = self.stage.mark()
         wait_until(f"{self.name} goes on", lambda: len(self.calls(mark, method="GET")) >= count)
@@ -100,20 +100,20 @@ def test_all_who_share_the_key_and_the_endpoint_wait_when_baseten_says_so(teams:
     wait_until("the limit is reached", lambda: team.calls(mark, status=429))
     refused = next(entry for entry in team.calls(mark) if entry.status == 429)
     assert len(team.calls(refused.seq)) < TEAM, "only what was in flight"
-    teams.others.wait_looks()  # what was in flight has ended
-    quiet = teams.others.wait_looks()
+    teams.others.wait_polls()  # what was in flight has ended
+    quiet = teams.others.wait_polls()
     assert team.calls(quiet) == []
     assert [entry.status for entry in team.calls(mark)].count(429) == 1
 
 
-def test_while_it_is_told_to_wait_no_condition_changes_and_nothing_is_written(teams: Teams) -> None:
+def test_while_it_is_reported_to_wait_no_condition_changes_and_nothing_is_written(teams: Teams) -> None:
     """Waiting for the rate limit is no fault of any resource of the key."""
     team = teams.banned["in the body"]
     mark = team.stage.mark()
     before = [version(case) for case in team.cases]
     body = {**SAID, "retry_after": LONG}
     team.stage.simulator.add_fault("answer", method="GET", key=team.name, status=429, body=body)
-    teams.others.wait_looks()
+    teams.others.wait_polls()
     assert len(team.calls(mark)) <= 1
     assert [version(case) for case in team.cases] == before
     for case in team.cases:
@@ -127,7 +127,7 @@ def test_a_short_wait_is_kept_and_is_nobodys_concern(teams: Teams) -> None:
     team.stage.simulator.add_fault("answer", method="GET", key=team.name, status=429, body={**SAID, "retry_after": 1.5})
     wait_until("it is refused", lambda: team.calls(mark, status=429))
     refused = team.calls(mark, status=429)[0]
-    team.wait_looks()
+    team.wait_polls()
     at_once = [entry for entry in team.calls(refused.seq) if entry.time < refused.time + 1.5]
     assert len(at_once) < TEAM, "only what was in flight"
     assert [version(case) for case in team.cases] == before
@@ -144,7 +144,7 @@ def test_another_endpoint_of_the_same_key_goes_on(teams: Teams) -> None:
         seen = case.wait_for("held back", lambda now: condition(now, "Synced")["reason"] == "RateLimited")
         assert seen["status"]["observedGeneration"] == 1, "the new spec has not been acted on"
     assert len(team.calls(method="PATCH")) <= 2
-    mark = others[0].wait_looks()
+    mark = others[0].wait_polls()
     assert {entry.endpoint for entry in team.calls(mark)} == {ENVIRONMENT}
     assert all(is_settled(case.see()) for case in others)
 

@@ -36,7 +36,7 @@ def test_each_thing_done_is_one_line_with_its_resource_its_call_and_how_long_it_
     case = settled(stage)
     case.apply(environmentName="support-eu", chainletSettings=[chainlet("RandInt", maxReplica=3)])
     case.wait_settled()
-    wait_until("both are told", lambda: len(list(of_calls(lines(stage)))) == 2)
+    wait_until("both are reported", lambda: len(list(of_calls(lines(stage)))) == 2)
     created, corrected = of_calls(lines(stage))
     about = {"namespace": stage.namespace, "name": "support", "chain": CHAIN, "environment": "support-eu", "level": "INFO"}
     for line, call, generation in ((created, "create_environment", 1), (corrected, "update_autoscaling", 2)):
@@ -45,11 +45,11 @@ def test_each_thing_done_is_one_line_with_its_resource_its_call_and_how_long_it_
         assert line["duration_seconds"] > 0
     assert created["message"] == f"EnvironmentCreated: created environment support-eu of chain {CHAIN}"
     assert corrected["event"] == "AutoscalingCorrected"
-    told = [line["message"] for line in lines(stage)]
-    assert [message for message in set(told) if told.count(message) > 1] == []
+    reported = [line["message"] for line in lines(stage)]
+    assert [message for message in set(reported) if reported.count(message) > 1] == []
 
 
-def test_a_call_that_failed_is_told_with_its_resource_and_the_next_try(stage: Stage) -> None:
+def test_a_call_that_failed_is_reported_with_its_resource_and_the_next_try(stage: Stage) -> None:
     stage.run_operator()
     stage.simulator.add_fault("answer", method="POST", status=503)
     settled(stage)
@@ -63,9 +63,9 @@ def test_a_call_that_failed_is_told_with_its_resource_and_the_next_try(stage: St
 def test_nothing_is_logged_when_nothing_happens(stage: Stage, form: str) -> None:
     operator = stage.run_operator(CHAINENV_LOG_FORMAT=form)
     settled(stage)
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     before = operator.log
-    stage.wait_looks(5)
+    stage.wait_polls(5)
     assert operator.log == before
 
 
@@ -81,7 +81,7 @@ def test_on_a_terminal_the_same_is_one_line_of_text(stage: Stage) -> None:
 def test_the_level_is_a_setting(stage: Stage, level: str, shown: set[str]) -> None:
     stage.run_operator(CHAINENV_LOG_LEVEL=level)
     settled(stage)
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     assert {line["level"] for line in lines(stage) if line["logger"].startswith("chainenv")} == shown
     reads = [line for line in of_calls(lines(stage)) if line["call"] == "get_environment"]
     assert bool(reads) == (level == "debug")

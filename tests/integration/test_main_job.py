@@ -49,10 +49,10 @@ def test_the_documented_create_example_sends_exactly_that_body(stage: Stage) -> 
 
 def test_what_the_create_returned_stands_in_status_before_anything_is_read_again(stage: Stage) -> None:
     by_hand(stage.simulator)
-    stage.simulator.hold("second look", method="GET", path="/environments/staging$", skip=1, times=None)
+    stage.simulator.hold("second poll", method="GET", path="/environments/staging$", skip=1, times=None)
     stage.run_operator()
     stage.apply(CREATE)
-    stage.simulator.wait_held("second look")
+    stage.simulator.wait_held("second poll")
     status = stage.see()["status"]
     (made,) = stage.simulator.started_deployments(CHAIN)
     assert (status["currentDeployment"]["id"], status["currentDeployment"]["status"]) == (made["id"], "BUILDING")
@@ -121,7 +121,7 @@ def test_a_third_apply_without_a_change_makes_no_call_but_reads(stage: Stage) ->
         settled = stage.wait_settled()
     mark = stage.mark()
     stage.apply(NEW_TYPES)
-    stage.wait_looks(4)
+    stage.wait_polls(4)
     assert stage.sent(mark) == []
     assert stage.see()["metadata"]["resourceVersion"] == settled["metadata"]["resourceVersion"]
 
@@ -143,7 +143,7 @@ def test_instance_types_that_show_only_after_promotion_are_sent_once(stage: Stag
     for manifest in (CREATE, NEW_TYPES):
         stage.apply(manifest)
         stage.wait_settled()
-    stage.wait_looks()
+    stage.wait_polls()
     assert stage.started() == ["create", "instance_types"]
 
 
@@ -164,34 +164,34 @@ def test_instance_types_wait_while_a_promotion_runs(stage: Stage) -> None:
     assert [each.call for each in stage.sent(mark)] == ["instance types"]
 
 
-def test_a_failed_rollout_is_told_and_not_repeated(stage: Stage) -> None:
+def test_a_failed_rollout_is_reported_and_not_repeated(stage: Stage) -> None:
     stage.simulator.set_options(failed_candidate_seconds=A_PHASE)
     stage.run_operator()
     stage.apply(CREATE)
     before = stage.wait_settled()
     stage.simulator.fail_next(CHAIN, "BUILD_FAILED", environment="staging")
     stage.apply(NEW_TYPES)
-    told = stage.wait_condition("Synced", "False", "RolloutFailed")
-    assert "BUILD_FAILED" in told["message"]
+    reported = stage.wait_condition("Synced", "False", "RolloutFailed")
+    assert "BUILD_FAILED" in reported["message"]
     stage.simulator.advance(A_PHASE)  # Baseten lets go of the candidate
-    stage.wait_looks(4)
+    stage.wait_polls(4)
     assert stage.started() == ["create", "instance_types"]
     assert current(stage.see())["id"] == current(before)["id"]
     assert condition(stage.see(), "Ready")["status"] == "True"
 
 
-def test_what_was_done_is_told_as_events(stage: Stage) -> None:
+def test_what_was_done_is_reported_as_events(stage: Stage) -> None:
     stage.run_operator()
     for manifest in (CREATE, NEW_TYPES):
         stage.apply(manifest)
         stage.wait_settled()
     wanted = {"EnvironmentCreated", "DeploymentStatusChanged", "InstanceTypesChanged"}
 
-    def told(_: Json) -> bool:
+    def reported(_: Json) -> bool:
         items = stage.cluster.get(f"/api/v1/namespaces/{stage.namespace}/events")["items"]
         return wanted <= {each["reason"] for each in items}
 
-    stage.wait_for(f"events {sorted(wanted)}", told)
+    stage.wait_for(f"events {sorted(wanted)}", reported)
 
 
 def test_a_resource_in_any_namespace_is_served_by_default(stage: Stage) -> None:

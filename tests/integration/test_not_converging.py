@@ -1,4 +1,4 @@
-"""A server that does not do as it is told: three tries, then it is said, and nothing more is sent until there is a reason to."""
+"""A server that does not do as it is asked: three tries, then it is said, and nothing more is sent until there is a reason to."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from .harness.case import RECONCILE, Case
 from .harness.cluster import Json
-from .harness.looking import together, told, version
 from .harness.manifests import chainlet
+from .harness.observing import reported, together, version
 from .harness.stage import Stage, condition, is_settled
 from .harness.waiting import wait_until
 
@@ -59,7 +59,9 @@ def drift(path: str, desired: Any, actual: Any) -> list[Json]:
         ("ramped", "promotion settings", "promotionSettings.rampUpDurationSeconds", 900, LONGEST_RAMP),
     ],
 )
-def test_a_clamped_value_is_sent_three_times_and_then_told(find: Find, name: str, call: str, path: str, desired: int, actual: int) -> None:
+def test_a_clamped_value_is_sent_three_times_and_then_reported(
+    find: Find, name: str, call: str, path: str, desired: int, actual: int
+) -> None:
     case = find(name)
     seen = given_up(case)
     message = condition(seen, "Synced")["message"]
@@ -74,7 +76,7 @@ def test_what_has_been_given_up_is_not_sent_at_later_polls_and_writes_nothing(fi
     case = find("scaled")
     given_up(case)
     before = version(case)
-    case.wait_looks(4)
+    case.wait_polls(4)
     assert case.names_sent() == ["autoscaling"] * 3
     assert version(case) == before
 
@@ -90,7 +92,7 @@ def test_it_is_one_warning_with_the_field_in_it(find: Find) -> None:
     case = find("scaled")
     given_up(case)
     case.wait_event("NotConverging", MAX_REPLICA)
-    assert [count for text, count in told(case).items() if "NotConverging" in text] == [1]
+    assert [count for text, count in reported(case).items() if "NotConverging" in text] == [1]
 
 
 def test_the_other_settings_of_the_spec_are_applied(find: Find) -> None:
@@ -141,11 +143,11 @@ def test_instance_types_that_never_show_are_sent_once(find: Find, shared_stage: 
     """Baseten makes the deployment and promotes it, and the environment still shows the older type."""
     case = Case(shared_stage, "retyped").existing()
     case.apply(chainletSettings=[chainlet("RandInt", "1x2")]).wait_settled()
-    shared_stage.simulator.hold("looks", method="GET", path=f"{case.chain}/environments/", times=None)
-    shared_stage.simulator.wait_held("looks")
+    shared_stage.simulator.hold("polls", method="GET", path=f"{case.chain}/environments/", times=None)
+    shared_stage.simulator.wait_held("polls")
     case.apply(chainletSettings=[chainlet("RandInt", "4x16")])
     shared_stage.simulator.hold("after", method="GET", path=f"{case.chain}/environments/", times=None, skip=1)
-    shared_stage.simulator.release("looks")
+    shared_stage.simulator.release("polls")
     case.wait_sent("instance types")
     shared_stage.simulator.wait_held("after")
     wait_until("it is promoted", lambda: case.on_baseten()["candidate_deployment"] is None)
@@ -155,7 +157,7 @@ def test_instance_types_that_never_show_are_sent_once(find: Find, shared_stage: 
     assert "sent once" in condition(seen, "Synced")["message"]
     assert "reconcile-requested-at" in condition(seen, "Synced")["message"]
     assert seen["status"]["drift"] == drift("chainletSettings[RandInt].instanceTypeID", "4x16", "1x2")
-    case.wait_looks(4)
+    case.wait_polls(4)
     assert case.started() == ["instance_types"]
     case.annotate(RECONCILE, "again")
     case.wait_for("the annotation starts it again", is_settled)
@@ -171,6 +173,6 @@ def test_a_promotion_that_fails_is_sent_once(find: Find, shared_stage: Stage) ->
     shared_stage.simulator.set_deployment("dep-failing", status="FAILED")
     shared_stage.simulator.release("promotion")
     case.wait_condition("Synced", "False", "RolloutFailed", "dep-failing")
-    case.wait_looks(4)
+    case.wait_polls(4)
     assert case.names_sent() == ["promote"]
     assert case.condition("Ready")["status"] == "True"

@@ -1,4 +1,4 @@
-"""Looking at once because a person asks for it. Looks are five minutes apart here: what happens, happens on demand."""
+"""Polling at once because a person asks for it. Polls are five minutes apart here: what happens, happens on demand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ask(case: Case, value: str = "now") -> None:
     case.annotate(RECONCILE, value)
 
 
-def test_a_settled_resource_is_looked_at_at_once_and_says_so(stage: Stage) -> None:
+def test_a_settled_resource_is_polled_at_once_and_says_so(stage: Stage) -> None:
     case = Case(stage, "settled").existing().apply(promotionSettings=RAMP)
     case.wait_settled()
     mark = case.mark()
@@ -38,7 +38,7 @@ def test_a_settled_resource_is_looked_at_at_once_and_says_so(stage: Stage) -> No
     assert "2026-01-01T00:00:00Z" in case.describe()
 
 
-def test_each_new_value_is_one_more_look(stage: Stage) -> None:
+def test_each_new_value_is_one_more_poll(stage: Stage) -> None:
     case = Case(stage, "again").existing().apply(promotionSettings=RAMP)
     case.wait_settled()
     for value in ("first", "second", "first"):
@@ -62,7 +62,7 @@ def test_a_request_from_before_is_not_repeated_by_another_change(stage: Stage) -
     assert case.names_sent().count("promote") <= asked + 3, "another spec is tried, and what was refused is, more and more rarely"
 
 
-def test_a_resource_stalled_by_an_existing_environment_looks_again(stage: Stage) -> None:
+def test_a_resource_stalled_by_an_existing_environment_polls_again(stage: Stage) -> None:
     case = Case(stage, "exists").existing().apply(adoptionPolicy="Fail")
     case.wait_condition("Stalled", "True", "EnvironmentExists")
     ask(case, "still there?")
@@ -182,19 +182,19 @@ def test_a_request_with_a_refused_key_tries_it_and_is_answered_when_it_is_good(s
     case.wait_echo("again")
 
 
-def test_during_an_outage_a_request_is_echoed_when_it_was_possible_to_look(stage: Stage) -> None:
+def test_during_an_outage_a_request_is_echoed_when_it_was_possible_to_poll(stage: Stage) -> None:
     case = Case(stage, "outage").existing().apply(promotionSettings=RAMP)
     case.wait_settled()
     fault = case.fault("answer", status=503)
     ask(case)
-    case.wait_for("the outage is told", lambda seen: condition(seen, "Synced")["reason"] == "Unavailable")
+    case.wait_for("the outage is reported", lambda seen: condition(seen, "Synced")["reason"] == "Unavailable")
     assert "lastHandledReconcileAt" not in case.see()["status"]
     stage.simulator.clear_faults(fault)
     case.wait_echo("now")
     case.wait_settled()
 
 
-def test_a_request_while_observed_is_a_look_and_nothing_more(stage: Stage) -> None:
+def test_a_request_while_observed_is_a_poll_and_nothing_more(stage: Stage) -> None:
     case = Case(stage, "observed").existing().apply(managementPolicy="Observe", promotionSettings=RAMP)
     case.wait_condition("Synced", "False", "Drifted")
     case.by_hand(promotion={"ramp_up_duration_seconds": 300})

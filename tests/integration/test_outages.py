@@ -1,4 +1,4 @@
-"""Baseten is away, or answers nonsense: it is told once, what was seen last is kept, and all goes on by itself afterwards."""
+"""Baseten is away, or answers nonsense: it is reported once, what was seen last is kept, and all goes on by itself afterwards."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from .harness.case import Case
 from .harness.cluster import Json
-from .harness.looking import status_writes, together, told
 from .harness.manifests import chainlet
+from .harness.observing import reported, status_writes, together
 from .harness.stage import Stage, condition, is_settled
 from .harness.waiting import wait_until
 
@@ -49,8 +49,8 @@ class Scene(NamedTuple):
     """Ready of each, as it was while Baseten answered."""
 
     def failing(self, name: str) -> Case:
-        """The case, once its outage has been told."""
-        self.cases[name].wait_for("the outage is told", lambda seen: condition(seen, "Synced")["reason"] == "Unavailable")
+        """The case, once its outage has been reported."""
+        self.cases[name].wait_for("the outage is reported", lambda seen: condition(seen, "Synced")["reason"] == "Unavailable")
         return self.cases[name]
 
 
@@ -69,7 +69,7 @@ def scene(shared_stage: Stage) -> Scene:
 
 
 @pytest.mark.parametrize("kind", OUTAGES)
-def test_it_is_told_with_what_happened_and_when_the_next_try_is(scene: Scene, kind: str) -> None:
+def test_it_is_reported_with_what_happened_and_when_the_next_try_is(scene: Scene, kind: str) -> None:
     message = scene.failing(kind).condition("Synced")["message"]
     for word in OUTAGES[kind].words:
         assert word in message
@@ -78,7 +78,7 @@ def test_it_is_told_with_what_happened_and_when_the_next_try_is(scene: Scene, ki
 
 
 @pytest.mark.parametrize("kind", OUTAGES)
-def test_ready_is_kept_from_the_last_look(scene: Scene, kind: str) -> None:
+def test_ready_is_kept_from_the_last_poll(scene: Scene, kind: str) -> None:
     case = scene.failing(kind)
     assert case.condition("Ready") == scene.before[kind]
     assert case.see()["status"]["currentDeployment"]["status"] == "ACTIVE"
@@ -90,7 +90,7 @@ def test_the_count_goes_on_and_the_message_does_not_change_at_each_try(scene: Sc
     case = scene.failing("error")
     tries = 16
     wait_until("many tries", lambda: sum(entry.status == 500 for entry in case.calls()) >= tries)
-    wait_until("the count is told", lambda: "16 or more times in a row" in case.condition("Synced")["message"])
+    wait_until("the count is reported", lambda: "16 or more times in a row" in case.condition("Synced")["message"])
     writes, done = status_writes(shared_stage, case.name), sum(entry.status == 500 for entry in case.calls())
     more = 8
     wait_until("more tries", lambda: sum(entry.status == 500 for entry in case.calls()) >= done + more)
@@ -102,7 +102,7 @@ def test_it_is_one_warning_however_long_it_takes(scene: Scene) -> None:
     case = scene.failing("error")
     wait_until("many tries", lambda: sum(entry.status == 500 for entry in case.calls()) >= 8)
     case.wait_event("Unavailable")
-    assert [count for text, count in told(case).items() if "Unavailable" in text] == [1]
+    assert [count for text, count in reported(case).items() if "Unavailable" in text] == [1]
 
 
 def test_a_warning_that_comes_back_is_the_same_one_counted(scene: Scene, shared_stage: Stage) -> None:
@@ -112,8 +112,8 @@ def test_a_warning_that_comes_back_is_the_same_one_counted(scene: Scene, shared_
         case.wait_condition("Synced", "False", "Unavailable")
         shared_stage.simulator.clear_faults(outage)
         case.wait_settled()
-    wait_until("both are told", lambda: sum(count for text, count in told(case).items() if "Unavailable" in text) == 2)
-    warnings = [text for text in told(case) if "Unavailable" in text]
+    wait_until("both are reported", lambda: sum(count for text, count in reported(case).items() if "Unavailable" in text) == 2)
+    warnings = [text for text in reported(case) if "Unavailable" in text]
     assert len(warnings) == 1
     assert not re.search(r"\d\d:\d\dZ", warnings[0]), "a time of day makes it another event at another minute"
 
@@ -122,7 +122,7 @@ def test_other_resources_go_on(scene: Scene) -> None:
     steady = scene.cases["steady"]
     for kind in OUTAGES:
         scene.failing(kind)
-    steady.wait_looks(5)
+    steady.wait_polls(5)
     assert is_settled(steady.see())
     steady.by_hand(autoscaling={"RandInt": {"max_replica": 9}})
     steady.apply(chainletSettings=[chainlet("RandInt", maxReplica=4)])
@@ -130,7 +130,7 @@ def test_other_resources_go_on(scene: Scene) -> None:
     assert steady.names_sent() == ["autoscaling"]
 
 
-def test_a_spec_that_changes_meanwhile_is_not_told_as_acted_on(scene: Scene) -> None:
+def test_a_spec_that_changes_meanwhile_is_not_reported_as_acted_on(scene: Scene) -> None:
     case = scene.failing("gateway")
     case.apply(promotionSettings={"rampUpDurationSeconds": 30})
     mark = case.mark()
@@ -164,7 +164,7 @@ LOST: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("how", LOST)
-def test_a_call_that_changes_something_is_sent_again_only_after_another_look(scene: Scene, shared_stage: Stage, how: str) -> None:
+def test_a_call_that_changes_something_is_sent_again_only_after_another_poll(scene: Scene, shared_stage: Stage, how: str) -> None:
     case = Case(shared_stage, f"fresh-{how.replace(' ', '-')}").with_chain()
     shared_stage.simulator.add_fault(**LOST[how], method="POST", path=f"{case.chain}/environments$", times=2)
     case.apply().wait_settled()
@@ -180,7 +180,7 @@ def test_a_correction_whose_answer_is_lost_is_found_out_by_looking(scene: Scene,
     shared_stage.simulator.add_fault("reset", method="PATCH", path=path, point="after_effect")
     case.apply(promotionSettings={"rampUpDurationSeconds": 30})
     case.wait_settled()
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert case.names_sent() == ["promotion settings"]
 
 

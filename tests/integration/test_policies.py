@@ -22,7 +22,7 @@ def stage(shared_stage: Stage) -> Stage:
 
 
 def bystander(stage: Stage, name: str) -> Case:
-    """It is looked at all the time: as often as it is, another one could have been, too."""
+    """It is polled all the time: as often as it is, another one could have been, too."""
     case = Case(stage, name).existing().apply()
     case.wait_settled()
     return case
@@ -44,9 +44,9 @@ def test_observe_lists_every_difference_as_text_and_sends_nothing_but_reads(stag
         promotionSettings={**RAMP, "rampUpWhilePromoting": False, "rollingDeployConfig": {"maxSurgePercent": 20}},
         chainletSettings=[chainlet("HelloWorld", "2x8"), chainlet("RandInt", "1x2", maxReplica=2, targetInFlightTokens=100)],
     )
-    told = case.wait_condition("Synced", "False", "Drifted")
+    reported = case.wait_condition("Synced", "False", "Drifted")
     seen = case.see()
-    case.wait_looks()
+    case.wait_polls()
 
     assert {each["path"]: (each["desired"], each["actual"]) for each in seen["status"]["drift"]} == {
         "promotionSettings.rampUpDurationSeconds": ("300", "600"),
@@ -57,7 +57,7 @@ def test_observe_lists_every_difference_as_text_and_sends_nothing_but_reads(stag
         "deploymentID": ("watched-2", "not promoted"),
     }
     assert methods(case) == {"GET"}
-    assert "managementPolicy Observe corrects nothing" in told["message"]
+    assert "managementPolicy Observe corrects nothing" in reported["message"]
     assert condition(seen, "Ready")["status"] == "True"
     assert not condition(seen, "Stalled")
     assert not condition(seen, "Reconciling")
@@ -77,7 +77,7 @@ def test_observe_of_what_is_as_declared_is_in_sync(stage: Stage) -> None:
     case = Case(stage, "agreed").existing()
     case.apply(managementPolicy="Observe", promotionSettings={"rampUpDurationSeconds": 600})
     seen = case.wait_settled()
-    case.wait_looks()
+    case.wait_polls()
     assert "drift" not in seen["status"]
     assert methods(case) == {"GET"}
 
@@ -97,11 +97,11 @@ def test_observed_differences_go_when_baseten_is_changed_and_come_back(stage: St
 def test_observe_says_that_it_would_create_an_absent_environment(stage: Stage) -> None:
     case = Case(stage, "absent").with_chain()
     case.apply(managementPolicy="Observe", promotionSettings=RAMP)
-    told = case.wait_condition("Synced", "False", "WouldCreate")
-    assert "environment absent of chain of-absent does not exist" in told["message"]
+    reported = case.wait_condition("Synced", "False", "WouldCreate")
+    assert "environment absent of chain of-absent does not exist" in reported["message"]
     assert case.condition("Ready")["reason"] == "EnvironmentNotFound"
     case.wait_event("WouldCreate")
-    case.wait_looks()
+    case.wait_polls()
     assert methods(case) == {"GET"}
     assert case.row()["STATUS"] == "EnvironmentNotFound"
 
@@ -135,7 +135,7 @@ def test_having_observed_an_environment_does_not_make_it_ours(stage: Stage) -> N
     case.wait_condition("Synced", "False", "Drifted")
     case.apply(managementPolicy="Reconcile", adoptionPolicy="Fail", promotionSettings=RAMP)
     case.wait_condition("Stalled", "True", "EnvironmentExists", "only-seen", "adoptionPolicy")
-    case.wait_looks()
+    case.wait_polls()
     assert methods(case) == {"GET"}
 
 
@@ -165,7 +165,7 @@ def test_pause_makes_no_call_keeps_what_was_seen_and_is_visible(stage: Stage) ->
     mark = case.mark()
     case.by_hand(promotion={"ramp_up_duration_seconds": 5})
     case.annotate(RECONCILE, "while paused")
-    bystander(stage, "beside-paused").wait_looks()
+    bystander(stage, "beside-paused").wait_polls()
     assert "lastHandledReconcileAt" not in case.see()["status"], "what was not done is asked for still"
 
     after = case.see()
@@ -183,7 +183,7 @@ def test_a_resource_that_is_paused_from_the_start_says_so_and_nothing_more(stage
     case = Case(stage, "paused-early").existing().apply(managementPolicy="Pause", promotionSettings=RAMP)
     case.wait_condition("Synced", "Unknown", "Paused")
     case.wait_condition("Ready", "Unknown", "NotObserved")
-    bystander(stage, "beside-paused-early").wait_looks()
+    bystander(stage, "beside-paused-early").wait_polls()
     assert case.calls() == []
     row = case.row()
     assert row["STATUS"] == "Paused"
@@ -216,10 +216,10 @@ def test_pausing_while_something_moves_is_not_reported_as_moving(stage: Stage) -
 # -- adoption ------------------------------------------------------------------------------------------------------
 
 
-def test_an_adoption_is_told_once(stage: Stage) -> None:
+def test_an_adoption_is_reported_once(stage: Stage) -> None:
     case = Case(stage, "adopted").existing().apply()
     case.wait_settled()
-    case.wait_looks()
+    case.wait_polls()
     event = case.wait_event("EnvironmentAdopted", "environment adopted of chain of-adopted")
     assert (event["type"], event["count"]) == ("Normal", 1)
     assert case.sent() == []
@@ -256,8 +256,8 @@ def test_production_with_fail_is_left_alone(stage: Stage) -> None:
 
 def test_production_is_never_created(stage: Stage) -> None:
     case = Case(stage, "no-chain").apply(environmentName="production")
-    told = case.wait_condition("Stalled", "True", "ChainNotFound")
-    assert "of-no-chain" in told["message"]
+    reported = case.wait_condition("Stalled", "True", "ChainNotFound")
+    assert "of-no-chain" in reported["message"]
     vanished = Case(stage, "lost-production").with_chain().apply(environmentName="production")
     vanished.wait_for("it is adopted", is_settled)
     stage.simulator.delete_environment(vanished.chain, "production")

@@ -44,7 +44,7 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("mistakes", BAD_SETTINGS, ids=["every kind of mistake", "two more"])
-def test_settings_that_cannot_be_used_stop_the_start_and_are_all_told(mistakes: dict[str, tuple[str, str]]) -> None:
+def test_settings_that_cannot_be_used_stop_the_start_and_are_all_reported(mistakes: dict[str, tuple[str, str]]) -> None:
     done = run(**{variable: value for variable, (value, _) in mistakes.items()})
     assert done.returncode == 2
     lines = done.stderr.splitlines()

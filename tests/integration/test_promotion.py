@@ -36,7 +36,7 @@ def test_a_deployment_is_promoted_once(stage: Stage) -> None:
     stage.apply(resource(deploymentID="dep123"))
     stage.wait_for("dep123 serves", serves("dep123"))
     operator.restart()
-    stage.wait_looks()
+    stage.wait_polls()
     assert stage.sent() == [promoted("dep123")]
 
 
@@ -49,7 +49,7 @@ def test_a_promotion_that_makes_a_copy_is_done_when_the_copy_serves(stage: Stage
     copy = wait_until("the copy is made", lambda: stage.simulator.started_deployments(CHAIN))[0]
     stage.wait_for("the copy serves", serves(copy["id"]))
     operator.restart()
-    stage.wait_looks()
+    stage.wait_polls()
     assert stage.sent() == [promoted("dep123")]
     assert stage.started() == ["promote"]
 
@@ -70,7 +70,7 @@ def test_a_deployment_that_a_person_pushes_later_is_not_promoted_away(stage: Sta
     stage.wait_for("dep123 serves", serves("dep123"))
     stage.simulator.add_deployment(CHAIN, environment="staging", active=True, deployment_id="hotfix")
     stage.wait_for("the hotfix serves", serves("hotfix"))
-    stage.wait_looks()
+    stage.wait_polls()
     assert stage.sent() == [promoted("dep123")]
 
 
@@ -80,7 +80,7 @@ def test_what_serves_already_is_not_promoted(stage: Stage) -> None:
     stage.run_operator()
     stage.apply(resource(deploymentID="dep123"))
     stage.wait_settled()
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     assert stage.sent() == []
 
 
@@ -98,12 +98,12 @@ def test_an_environment_without_a_deployment_says_so_and_takes_a_promotion(stage
     assert [each.call for each in stage.sent()] == ["create", "promote"]
 
 
-def test_a_deployment_that_baseten_does_not_find_is_told(stage: Stage) -> None:
+def test_a_deployment_that_baseten_does_not_find_is_reported(stage: Stage) -> None:
     pushed(stage.simulator)
     stage.run_operator()
     stage.apply(resource(deploymentID="dep404"))
-    told = stage.wait_condition("Synced", "False", "DeploymentNotFound")
-    assert "dep404" in told["message"]
+    reported = stage.wait_condition("Synced", "False", "DeploymentNotFound")
+    assert "dep404" in reported["message"]
     assert condition(stage.see(), "Ready")["status"] == "True"
-    stage.wait_looks(2)
+    stage.wait_polls(2)
     assert [each.call for each in stage.sent()] == ["promote", "promote"], "the first may have been too early"

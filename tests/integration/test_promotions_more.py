@@ -60,7 +60,7 @@ def test_a_promotion_under_another_id_survives_restarts_and_other_changes(stage:
     operator.start()
     case.apply(deploymentID="copied-1", promotionSettings={"rampUpDurationSeconds": 300})
     case.wait_settled()
-    case.wait_looks()
+    case.wait_polls()
     assert case.names_sent() == ["promote", "promotion settings"]
     assert case.started() == ["promote"]
     assert case.row()["DEPLOYMENT"] == copy["id"]
@@ -74,7 +74,7 @@ def test_a_newer_id_waits_until_the_running_promotion_is_over(stage: Stage) -> N
         case.apply(deploymentID="queued-2")
         wait_waits(case, "queued-2", "queued-1")
         assert case.condition("Reconciling")["status"] == "True"
-        case.wait_looks()
+        case.wait_polls()
         assert case.condition("Ready")["status"] == "True"
         assert case.sent() == promoted("queued-1")
     stage.simulator.advance(LONG)
@@ -106,27 +106,27 @@ def test_an_id_that_was_replaced_and_put_back_while_it_is_promoted_is_promoted_o
         case.wait_condition("Synced", "False", "RollingOut", "wavering-1")
     stage.simulator.advance(LONG)
     wait_serves(case, "wavering-1")
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert case.sent() == promoted("wavering-1")
 
 
-def test_a_failed_candidate_is_told_while_the_old_one_serves_and_is_not_tried_again(stage: Stage) -> None:
+def test_a_failed_candidate_is_reported_while_the_old_one_serves_and_is_not_tried_again(stage: Stage) -> None:
     case = with_pushed(stage, "failing", "failing-1")
     case.by_hand(promotion={"redeploy_on_promotion": True})
     serving = case.current()
     stage.simulator.fail_next(case.chain, "DEPLOY_FAILED", environment=case.name)
     case.apply(deploymentID="failing-1", promotionSettings={"rampUpDurationSeconds": 300})
-    told = case.wait_condition("Synced", "False", "RolloutFailed", "DEPLOY_FAILED")
-    assert "the previous deployment keeps serving" in told["message"]
+    reported = case.wait_condition("Synced", "False", "RolloutFailed", "DEPLOY_FAILED")
+    assert "the previous deployment keeps serving" in reported["message"]
     case.wait_event("RolloutFailed")
     case.wait_event("DeploymentStatusChanged", "candidate deployment", "DEPLOY_FAILED")
 
     stage.simulator.advance(LONG)
     case.wait_for("the candidate is gone", lambda seen: not candidate(seen))
-    case.wait_looks()
+    case.wait_polls()
     (operator,) = stage.operators
     operator.restart()
-    case.wait_looks()
+    case.wait_polls()
     case.apply(deploymentID="failing-1", promotionSettings={"rampUpDurationSeconds": 200})
     case.wait_for("the rest goes on", lambda seen: seen["status"]["promotionSettings"]["rampUpDurationSeconds"] == 200)
     case.wait_condition("Synced", "False", "RolloutFailed", "DEPLOY_FAILED")
@@ -146,7 +146,7 @@ def test_another_id_ends_the_story_of_a_failed_one(stage: Stage) -> None:
     case.apply(deploymentID="mended-2")
     stage.simulator.advance(LONG)
     seen = case.wait_settled()
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert seen["status"]["currentDeployment"]["id"] == case.current()
     assert list(dict.fromkeys(each.body["deployment_id"] for each in case.sent())) == ["mended-1", "mended-2"], "refused while it lingers"
     assert case.started().count("promote") == 2
@@ -180,8 +180,8 @@ def test_with_an_unknown_id_the_rest_of_the_spec_applies_and_going_back_starts_n
     case.wait_settled()
     rest = {"promotionSettings": {"rampUpDurationSeconds": 300}, "chainletSettings": [chainlet("HelloWorld", "2x8", maxReplica=5)]}
     case.apply(deploymentID="no-such", **rest)
-    told = case.wait_condition("Synced", "False", "DeploymentNotFound", "no-such")
-    assert "Correct deploymentID" in told["message"]
+    reported = case.wait_condition("Synced", "False", "DeploymentNotFound", "no-such")
+    assert "Correct deploymentID" in reported["message"]
     case.wait_sent("instance types")
     case.wait_for("the types are rolled out", lambda seen: case.started() == ["promote", "instance_types"] and not candidate(seen))
     case.wait_condition("Synced", "False", "DeploymentNotFound")
@@ -192,17 +192,17 @@ def test_with_an_unknown_id_the_rest_of_the_spec_applies_and_going_back_starts_n
     mark = case.mark()
     case.apply(deploymentID="mistyped-1", **rest)
     case.wait_settled()
-    case.wait_looks()
+    case.wait_polls()
     assert case.sent(mark) == []
     assert case.started() == ["promote", "instance_types"]
 
 
-def test_an_unknown_id_is_not_asked_for_again_at_every_look(stage: Stage) -> None:
+def test_an_unknown_id_is_not_asked_for_again_at_every_poll(stage: Stage) -> None:
     case = with_pushed(stage, "unknown")
     case.apply(deploymentID="no-such-either")
     case.wait_event("DeploymentNotFound", "no-such-either")
     mark = case.mark()
-    case.wait_looks(4)
+    case.wait_polls(4)
     assert case.sent(mark) == [], "the second refusal is believed for a while"
     assert case.sent() == promoted("no-such-either", "no-such-either")
 
@@ -223,5 +223,5 @@ def test_taking_the_id_out_of_the_spec_and_writing_it_again_starts_nothing(stage
     for spec in ({}, {"deploymentID": "omitted-1"}):
         case.apply(**spec)
         case.wait_settled()
-        case.wait_looks(2)
+        case.wait_polls(2)
     assert case.sent() == promoted("omitted-1")

@@ -1,4 +1,4 @@
-"""What is as declared costs nothing but a look now and then, and what cannot be right costs nothing at all."""
+"""What is as declared costs nothing but a poll now and then, and what cannot be right costs nothing at all."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def test_a_settled_resource_costs_one_read_a_poll_and_no_write(stage: Stage) -> 
     stage.run_operator(CHAINENV_POLL_SECONDS=str(POLL))
     stage.apply(SAMPLES / "staging.yaml")
     settled = stage.wait_settled()
-    mark = stage.wait_looks(1)
+    mark = stage.wait_polls(1)
     writes = stage.cluster.writes_of_operator(stage.namespace)
-    stage.wait_looks(5)
+    stage.wait_polls(5)
 
-    looks = stage.simulator.journal(since=mark)
-    assert {(each.method, each.endpoint) for each in looks} == {("GET", ENVIRONMENT)}
-    apart = [later.time - earlier.time for earlier, later in pairwise(looks)]
+    polls = stage.simulator.journal(since=mark)
+    assert {(each.method, each.endpoint) for each in polls} == {("GET", ENVIRONMENT)}
+    apart = [later.time - earlier.time for earlier, later in pairwise(polls)]
     assert min(apart) > POLL / 2, f"more than one read a poll: {apart}"
     assert stage.see()["metadata"]["resourceVersion"] == settled["metadata"]["resourceVersion"]
     assert stage.cluster.writes_of_operator(stage.namespace) == writes
@@ -45,17 +45,17 @@ def test_a_restart_changes_nothing(stage: Stage) -> None:
     settled = stage.wait_settled()
     mark = stage.mark()
     operator.restart()
-    stage.wait_looks()
+    stage.wait_polls()
     assert stage.sent(mark) == []
     assert stage.see()["metadata"]["resourceVersion"] == settled["metadata"]["resourceVersion"]
 
 
-def test_a_name_that_baseten_would_not_take_is_told_and_no_call_is_made(stage: Stage) -> None:
+def test_a_name_that_baseten_would_not_take_is_reported_and_no_call_is_made(stage: Stage) -> None:
     stage.run_operator()
     stage.apply(resource("staging.eu", chainletSettings=[chainlet("RandInt", "1x2")]))
-    told = stage.wait_condition("Stalled", "True", "InvalidEnvironmentName", name="staging.eu")
-    assert "staging.eu" in told["message"]
-    assert "spec.environmentName" in told["message"]
+    reported = stage.wait_condition("Stalled", "True", "InvalidEnvironmentName", name="staging.eu")
+    assert "staging.eu" in reported["message"]
+    assert "spec.environmentName" in reported["message"]
     stage.wait_condition("Ready", "False", "InvalidEnvironmentName", name="staging.eu")
     stage.apply(resource("other"))
     stage.wait_settled("other")
@@ -83,11 +83,11 @@ def test_a_paused_resource_causes_no_call(stage: Stage) -> None:
 def test_an_observed_resource_is_read_and_never_changed(stage: Stage) -> None:
     stage.run_operator()
     stage.apply(resource(environmentName="production", managementPolicy="Observe", promotionSettings={"rollingDeploy": True}))
-    told = stage.wait_condition("Synced", "False", "Drifted")
-    assert "rollingDeploy" in told["message"]
+    reported = stage.wait_condition("Synced", "False", "Drifted")
+    assert "rollingDeploy" in reported["message"]
     expected = [{"path": "promotionSettings.rollingDeploy", "desired": "true", "actual": "false"}]
     assert stage.see()["status"]["drift"] == expected
-    stage.wait_looks()
+    stage.wait_polls()
     assert stage.sent() == []
 
 
@@ -97,8 +97,8 @@ def test_of_two_resources_for_one_environment_the_older_one_has_it(stage: Stage)
     stage.wait_settled()
     mark = stage.mark()
     stage.apply(resource("second", environmentName="staging", promotionSettings={"rampUpDurationSeconds": 5}))
-    told = stage.wait_condition("Stalled", "True", "DuplicateTarget", name="second")
-    assert "ChainEnvironment staging" in told["message"]
-    stage.wait_looks()
+    reported = stage.wait_condition("Stalled", "True", "DuplicateTarget", name="second")
+    assert "ChainEnvironment staging" in reported["message"]
+    stage.wait_polls()
     assert stage.sent(mark) == []
     assert is_settled(stage.see())

@@ -1,4 +1,4 @@
-"""What Baseten refuses is told in the words of the spec, with Baseten's own answer."""
+"""What Baseten refuses is reported in the words of the spec, with Baseten's own answer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_correction_names_what_the_spec_omits(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_an_unknown_instance_type_is_told_with_those_that_exist(stage: Stage, there: bool) -> None:
+def test_an_unknown_instance_type_is_reported_with_those_that_exist(stage: Stage, there: bool) -> None:
     case = Case(stage, f"refused-type-{there}".lower())
     (case.existing if there else case.with_chain)()
     case.apply(chainletSettings=[chainlet("RandInt", "A10Gx8x33")])
@@ -57,7 +57,7 @@ def test_an_unknown_instance_type_is_told_with_those_that_exist(stage: Stage, th
     assert len(case.started()) == 1
 
 
-def test_what_else_an_answer_names_is_told_with_its_place_in_the_spec(stage: Stage) -> None:
+def test_what_else_an_answer_names_is_reported_with_its_place_in_the_spec(stage: Stage) -> None:
     case = Case(stage, "refused-limit").existing()
     said = {"code": "VALIDATION_ERROR", "message": "body.updates.1.autoscaling_settings.max_replica: 40 is above your limit of 10."}
     case.fault("answer", method="PATCH", status=400, body=said)

@@ -1,6 +1,6 @@
 """The role that is shipped and what the operator asks of the API server are the same, to the last verb.
 
-One run does everything the operator can do; the API server's audit log tells what it asked for, and with which answer.
+One run does everything the operator can do; the API server's audit log records what it asked for, and with which answer.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import yaml
 from .harness.case import Case
 from .harness.cluster import BASE, OPERATOR, Cluster, Json
 from .harness.fixtures import ELECTING, LEASE_NAMESPACE
-from .harness.looking import secret
 from .harness.manifests import chainlet
+from .harness.observing import secret
 from .harness.stage import Stage
 from .harness.waiting import wait_until
 
@@ -83,7 +83,7 @@ def tell_the_same_twice(stage: Stage) -> None:
     case = Case(stage, "rights-adopted")
     for _ in range(2):
         case.by_hand(promotion={"ramp_up_duration_seconds": 5})
-        case.wait_looks(2)
+        case.wait_polls(2)
         wait_until("corrected", lambda: case.on_baseten()["promotion_settings"]["ramp_up_duration_seconds"] == 60)
     wait_until("an event is counted", lambda: any(each["count"] > 1 for each in case.events()))
 

@@ -110,7 +110,7 @@ def test_livez_gets_no_answer_while_the_event_loop_hangs_and_one_when_it_goes_on
         assert child.poll() is None
         log.read_on()
         wait_until("/livez says 200 again", lambda: says(probe, "/livez", 200))
-        case.wait_looks(2)
+        case.wait_polls(2)
         child.terminate()
         assert child.wait(PATIENCE_SECONDS) == 0
 
@@ -195,15 +195,15 @@ def test_a_relist_finds_that_a_resource_is_gone(stage: Stage, proxy: Proxy, prox
     case.wait_gone()
     wait_until("it is logged", lambda: "changes that the watch had not reported" in operator.log)
     assert case.sent() == []
-    nobody_looks(operator, case)
+    nobody_polls(operator, case)
 
 
-def nobody_looks(operator: OperatorProcess, case: Case) -> None:
-    """Another resource is looked at meanwhile, this one is not."""
+def nobody_polls(operator: OperatorProcess, case: Case) -> None:
+    """Another resource is polled meanwhile, this one is not."""
     other = Case(case.stage, f"other-{case.namespace}").existing().apply()
     wait_until("the other one is found", other.calls)
     mark = case.mark()
-    other.wait_looks(3)
+    other.wait_polls(3)
     assert case.calls(mark) == []
     assert operator.alive
 
@@ -263,20 +263,20 @@ def test_a_watch_that_failed_is_started_again_and_nothing_was_missed(
 
 
 def test_what_is_under_way_when_the_watch_fails_goes_on(stage: Stage, proxy: Proxy, stranger: str, role: Callable[[bool], None]) -> None:
-    """A look and a rollout wait for Baseten's answer meanwhile; afterwards both resources are still looked after."""
+    """A poll and a rollout wait for Baseten's answer meanwhile; afterwards both resources are still looked after."""
     role(True)
     operator = stage.run_operator(KUBECONFIG=stranger, CHAINENV_POLL_SECONDS="0.5")
     case = settled(stage)
-    other = Case(stage, f"looked-at-{stage.namespace}").existing().apply()
+    other = Case(stage, f"polled-{stage.namespace}").existing().apply()
     other.wait_settled()
     watched(proxy)
     stage.simulator.hold("call", method="POST", path=f"/chains/{case.chain}/.*/instance_types/update$", point="after_effect")
-    stage.simulator.hold("look", method="GET", path=f"/chains/{other.chain}/", if_gone="wait")
+    stage.simulator.hold("poll", method="GET", path=f"/chains/{other.chain}/", if_gone="wait")
     case.apply(chainletSettings=[chainlet("HelloWorld", "1x4"), chainlet("RandInt", "A10Gx4x16")])
     stage.simulator.wait_held("call")
-    stage.simulator.wait_held("look")
+    stage.simulator.wait_held("poll")
     fail_the_watch(operator, proxy, role)
     stage.simulator.release()
-    other.wait_looks(2)
+    other.wait_polls(2)
     case.wait_settled()
     assert case.started() == ["instance_types"]

@@ -8,8 +8,8 @@ import pytest
 
 from .harness.case import RECONCILE, Case
 from .harness.cluster import Json
-from .harness.looking import together, told, version
 from .harness.manifests import chainlet
+from .harness.observing import reported, together, version
 from .harness.stage import Stage, condition, is_settled
 from .harness.waiting import wait_until
 
@@ -98,7 +98,7 @@ def test_one_answer_that_does_not_find_it_is_not_believed(running: Stage) -> Non
     running.simulator.add_fault("answer", method="GET", path=f"/environments/{case.name}$", status=404, body={"message": "No."})
     case.wait_event("EnvironmentMissing")
     case.wait_settled()
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert case.sent() == []
     assert case.events("EnvironmentVanished") == []
 
@@ -110,7 +110,7 @@ def test_a_new_environment_that_is_not_found_for_a_while_is_not_created_again(fr
 
 
 def test_a_new_environment_that_is_not_found_yet_is_no_cause_for_alarm(fresh: Case) -> None:
-    assert [text for text in told(fresh) if "EnvironmentMissing" in text] == []
+    assert [text for text in reported(fresh) if "EnvironmentMissing" in text] == []
 
 
 def _created(case: Case) -> int:
@@ -168,7 +168,7 @@ def test_a_deployment_that_baseten_updates_unasked_is_waited_for(running: Stage)
     assert case.sent() == []
 
 
-def test_an_unhealthy_deployment_is_told_with_its_chainlets_and_may_recover(running: Stage) -> None:
+def test_an_unhealthy_deployment_is_reported_with_its_chainlets_and_may_recover(running: Stage) -> None:
     case = settled(running, "ailing")
     deployment = case.current()
     running.simulator.set_deployment(deployment, status="UNHEALTHY", chainlets={"HelloWorld": {"status": "ACTIVE"}})
@@ -176,7 +176,7 @@ def test_an_unhealthy_deployment_is_told_with_its_chainlets_and_may_recover(runn
     assert not case.condition("Stalled"), "it may recover"
     assert case.wait_event("DeploymentStatusChanged", "UNHEALTHY")["type"] == "Warning"
     before = version(case)
-    case.wait_looks(4)
+    case.wait_polls(4)
     assert version(case) == before
     running.simulator.set_deployment(deployment, status="ACTIVE", chainlets={"HelloWorld": {"status": None}})
     case.wait_settled()
@@ -184,7 +184,7 @@ def test_an_unhealthy_deployment_is_told_with_its_chainlets_and_may_recover(runn
 
 
 @pytest.mark.parametrize("status", ["BUILD_FAILED", "DEPLOY_FAILED", "BUILD_STOPPED"])
-def test_a_first_deployment_that_fails_is_told_and_not_repeated(running: Stage, status: str) -> None:
+def test_a_first_deployment_that_fails_is_reported_and_not_repeated(running: Stage, status: str) -> None:
     case = Case(running, f"first-{status.lower().replace('_', '-')}").with_chain()
     running.simulator.fail_next(case.chain, status, environment=case.name)
     case.apply(chainletSettings=[chainlet("RandInt", maxReplica=3)])
@@ -192,7 +192,7 @@ def test_a_first_deployment_that_fails_is_told_and_not_repeated(running: Stage, 
     case.wait_condition("Ready", "False", "DeploymentFailed", status, "logs")
     case.wait_condition("Synced", "False", "Unconfirmed")
     assert case.see()["status"]["currentDeployment"]["status"] == status
-    case.wait_looks(3)
+    case.wait_polls(3)
     assert case.names_sent() == ["create"]
     assert case.started() == ["create"]
 
@@ -206,11 +206,11 @@ def test_a_push_after_a_failed_first_deployment_makes_it_ready(running: Stage) -
     assert case.names_sent() == ["create"]
 
 
-def test_a_deployment_that_somebody_switched_off_is_told(running: Stage) -> None:
+def test_a_deployment_that_somebody_switched_off_is_reported(running: Stage) -> None:
     case = settled(running, "off")
     running.simulator.set_deployment(case.current(), status="INACTIVE")
     case.wait_condition("Ready", "False", "DeploymentInactive")
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert case.sent() == []
 
 
@@ -235,7 +235,7 @@ def test_an_environment_of_an_older_baseten_is_adopted_as_it_is(older: Stage, de
     case.existing(promotion={"promotion_cleanup_strategy": "KEEP"}, autoscaling={"RandInt": {"max_replica": 4}})
     case.apply(promotionSettings=declared, chainletSettings=[chainlet("RandInt", "1x2", maxReplica=4)])
     seen = case.wait_settled()
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert case.sent() == []
     assert seen["status"]["promotionSettings"]["promotionCleanupStrategy"] == "KEEP"
     case.wait_event("EnvironmentAdopted")
@@ -255,7 +255,7 @@ def test_a_baseten_that_becomes_newer_under_way_makes_no_difference(older: Stage
     case = Case(older, "becoming-newer").existing(promotion={"promotion_cleanup_strategy": "KEEP"})
     case.apply(promotionSettings=INNER).wait_settled()
     older.simulator.set_options(wire_shape="new")
-    case.wait_looks(2)
+    case.wait_polls(2)
     case.annotate(RECONCILE, "newer")
     case.wait_echo("newer")
     assert is_settled(case.wait_settled())
@@ -272,7 +272,7 @@ def test_a_promotion_that_an_older_baseten_does_not_show_is_followed_to_its_end(
         case.wait_sent("instance types")
         wait_until("it is promoted", lambda: case.on_baseten()["instance_types"]["RandInt"] == "4x16" and _alone(case))
         case.wait_settled()
-        case.wait_looks(2)
+        case.wait_polls(2)
     finally:
         older.simulator.set_options(instance_types_visible="at_once")
     assert case.started() == ["instance_types"]

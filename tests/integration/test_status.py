@@ -12,8 +12,8 @@ from chainenv_sandbox.baseten.client import Method
 
 from .harness.case import RECONCILE, Case
 from .harness.cluster import Json
-from .harness.looking import edit_status, status_writes, together, told, version
 from .harness.manifests import chainlet
+from .harness.observing import edit_status, reported, status_writes, together, version
 from .harness.stage import Stage, condition, is_settled
 from .harness.waiting import wait_until
 
@@ -45,7 +45,7 @@ LIES: dict[str, Json | None] = {
 
 @pytest.fixture(scope="module")
 def running(shared_stage: Stage) -> Stage:
-    names = [*(f"edited-{lie}" for lie in LIES), "transitions", "held-look", "held-patch", "conflict", "intent"]
+    names = [*(f"edited-{lie}" for lie in LIES), "transitions", "held-poll", "held-patch", "conflict", "intent"]
     cases = [Case(shared_stage, name).existing() for name in names]
     shared_stage.run_operator()
     shared_stage.apply(together(case.manifest(**DECLARED) for case in cases))
@@ -99,7 +99,7 @@ def test_a_status_that_somebody_edited_is_healed_and_nothing_is_sent(running: St
     before = _without_times(case.see())
     edit_status(case, LIES[lie])
     case.wait_for("it says what is", lambda seen: _without_times(seen) == before)
-    case.wait_looks(2)
+    case.wait_polls(2)
     assert _without_times(case.see()) == before
     assert case.sent() == []
 
@@ -116,8 +116,8 @@ def _without_times(seen: Json) -> Json:
 
 @pytest.mark.parametrize(
     ("name", "method", "path"),
-    [("held-look", "GET", "/environments/held-look$"), ("held-patch", "PATCH", "/environments/held-patch$")],
-    ids=["while it looks", "while it corrects"],
+    [("held-poll", "GET", "/environments/held-poll$"), ("held-patch", "PATCH", "/environments/held-patch$")],
+    ids=["while it polls", "while it corrects"],
 )
 def test_the_observed_generation_is_never_ahead_of_what_was_acted_on(running: Stage, name: str, method: Method, path: str) -> None:
     case = settled(running, name)
@@ -143,7 +143,7 @@ def label(case: Case) -> None:
     case.kubectl("label", "chenv", case.name, "edited=meanwhile")
 
 
-def test_an_object_that_changed_during_a_look_is_looked_at_again(running: Stage) -> None:
+def test_an_object_that_changed_during_a_poll_is_polled_again(running: Stage) -> None:
     case = settled(running, "conflict")
     running.simulator.set_deployment(case.current(), status="UNHEALTHY", for_seconds=1000)
     running.simulator.hold("conflict", method="GET", path="/environments/conflict$", point="after_effect")
@@ -151,9 +151,9 @@ def test_an_object_that_changed_during_a_look_is_looked_at_again(running: Stage)
     label(case)
     running.simulator.release("conflict")
     case.wait_condition("Ready", "False", "Unhealthy")
-    case.wait_looks(2)
+    case.wait_polls(2)
     case.wait_event("DeploymentStatusChanged", "UNHEALTHY")
-    assert [count for text, count in told(case).items() if "UNHEALTHY" in text] == [1]
+    assert [count for text, count in reported(case).items() if "UNHEALTHY" in text] == [1]
     assert case.see()["metadata"]["labels"] == {"edited": "meanwhile"}
 
 
@@ -231,9 +231,9 @@ def asked(case: Case) -> None:
 def test_what_stays_as_it_is_is_written_once(running: Stage, standing: Callable[[Case], None]) -> None:
     case = Case(running, f"standing-{standing.__name__}")
     standing(case)
-    case.wait_looks(2)
+    case.wait_polls(2)
     before, writes = version(case), status_writes(running, case.name)
-    case.wait_looks(4)
+    case.wait_polls(4)
     assert version(case) == before
     assert status_writes(running, case.name) == writes
 
@@ -242,7 +242,7 @@ def test_a_resource_that_settles_is_written_a_handful_of_times(running: Stage) -
     """Created, the phases that were seen, settled: nothing in between."""
     case = Case(running, "counted").with_chain()
     case.apply().wait_settled()
-    phases = {text for text in told(case) if "DeploymentStatusChanged" in text}
+    phases = {text for text in reported(case) if "DeploymentStatusChanged" in text}
     assert status_writes(running, case.name) <= len(phases) + 3
 
 

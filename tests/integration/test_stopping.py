@@ -136,7 +136,7 @@ def check_waits_then_works(stage: Stage, operator: OperatorProcess, probe: int, 
     assert status_of(probe, "/livez") == 200
     mend()
     wait_until("/readyz says 200", lambda: status_of(probe, "/readyz") == 200)
-    assert operator.log.count(advice) == 1, "what is told once is not repeated"
+    assert operator.log.count(advice) == 1, "what is reported once is not repeated"
     case = Case(stage, f"begun-{stage.namespace}").existing().apply()
     case.wait_settled()
 

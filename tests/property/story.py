@@ -1,4 +1,4 @@
-"""The operator and Baseten over time: looks, answers that are lost, kills, effects that show later."""
+"""The operator and Baseten over time: polls, answers that are lost, kills, effects that show later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainenv.core.environment import Deployment, Environment
 from chainenv.core.journal import with_entry
 from chainenv.core.plan import plan
 from chainenv.core.recover import lookups, recover
-from chainenv.core.world import World, entry_id
+from chainenv.core.world import World, entry_id, serving_id
 from chainenv.crd.types import JournalEntry
 
 from .model import RefusedError, apply, finish
@@ -48,7 +48,7 @@ class Story:
 
     # -- the operator ------------------------------------------------------------------------------------------------
 
-    def look(self, fate: str = ANSWERED, *, lag: float = 0, view: View | None = None) -> Plan:
+    def poll(self, fate: str = ANSWERED, *, lag: float = 0, view: View | None = None) -> Plan:
         """One run of the function; ``fate`` of each of its calls; ``lag`` until what they did shows, seconds."""
         seen = self.observed()
         seen = view(seen) if view and seen else seen
@@ -61,7 +61,8 @@ class Story:
             journal=self.journal,
             known=self.known,
             missing_since=self.missing_since,
-            observed_for={entry_id(e): (self.now - (e.finished_at or e.started_at)).total_seconds() for e in self.journal},
+            observed_for={entry_id(e): (self.now - (e.finished_at or e.started_at)).total_seconds() for e in self.journal}
+            | {serving_id(d, seen): 3700.0 for d in looked_up.values() if d},
             looked_up=looked_up,
             chain_deployments=(),
             spec_changed=self.wanted != self.acted,

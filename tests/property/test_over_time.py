@@ -52,10 +52,10 @@ def test_the_plan_applied_to_its_world_settles_it(start: tuple[Desired, Environm
     """Settings in one round, then the instance types' deployment, then the promotion; after that nothing."""
     story = Story(*start)
     for _ in range(6):
-        story.look()
+        story.poll()
         story.passes(70)
         story.finish()
-    holds(story, story.look())
+    holds(story, story.poll())
     assert story.started(Promote) == (story.wanted.deployment_id not in (None, "dep-old"))
 
 
@@ -63,16 +63,16 @@ def test_the_plan_applied_to_its_world_settles_it(start: tuple[Desired, Environm
 def test_whatever_is_lost_on_the_way_it_settles_in_the_end(start: tuple[Desired, Environment | None], random: Random) -> None:
     story = Story(*start)
     for _ in range(4):
-        story.look(random.choice(FATES), lag=random.uniform(0, GONE_IN_A_MOMENT))
+        story.poll(random.choice(FATES), lag=random.uniform(0, GONE_IN_A_MOMENT))
         story.passes(random.choice([0, 1, 30, 70]))
         if random.random() < 0.5:
             story.finish()
     story.passes(4000)
     for _ in range(8):
         story.finish()
-        story.look()
+        story.poll()
         story.passes(70)
-    last = story.look()
+    last = story.poll()
     if "NotConverging" in {f.reason.value for f in last.findings}:
         assert any((e.unconfirmed or 0) >= MOST_UNCONFIRMED for e in story.journal), "two may have arrived: a person decides"
     else:
@@ -84,7 +84,7 @@ def test_no_deployment_twice(start: tuple[Desired, Environment | None], random: 
     """Answers are lost, the process is killed, effects show late, rollouts fail: one deployment for each, at most."""
     story = Story(*start)
     for _ in range(14):
-        story.look(random.choice(FATES), lag=random.uniform(0, GONE_IN_A_MOMENT))
+        story.poll(random.choice(FATES), lag=random.uniform(0, GONE_IN_A_MOMENT))
         story.passes(random.choice([0, 1, 10, 30, 61]))
         if random.random() < 0.3:
             random.choice([story.finish, story.finish, story.fail])()
@@ -110,7 +110,7 @@ def test_a_promotion_is_remembered_only_when_it_was_made(start: tuple[Desired, E
     """Also when its call was lost, and another rollout has brought a new deployment since."""
     story = Story(*start)
     for _ in range(14):
-        story.look(random.choice(FATES), lag=random.uniform(0, GONE_IN_A_MOMENT))
+        story.poll(random.choice(FATES), lag=random.uniform(0, GONE_IN_A_MOMENT))
         story.passes(random.choice([0, 1, 10, 30, 61]))
         if random.random() < 0.4:
             story.finish()
@@ -137,7 +137,7 @@ def stubborn(random: Random) -> tuple[Desired, Environment]:
 def test_the_same_correction_is_sent_three_times_an_hour_at_most(start: tuple[Desired, Environment], random: Random) -> None:
     story = Story(*start, stubborn=True)
     for _ in range(40):
-        story.look()
+        story.poll()
         story.finish()
         story.passes(random.choice([1, 10, 60, 61, 300]))
     assert story.most_in_an_hour() <= 3
@@ -153,7 +153,7 @@ def test_even_when_values_are_not_shown_for_a_while(start: tuple[Desired, Enviro
 
     story = Story(*start, stubborn=True)
     for _ in range(40):
-        story.look(view=hidden if random.random() < 0.3 else None)
+        story.poll(view=hidden if random.random() < 0.3 else None)
         story.finish()
         story.passes(random.choice([1, 10, 60, 61]))
     assert story.most_in_an_hour() <= 3
@@ -166,14 +166,14 @@ def test_even_when_no_answer_ever_comes_a_rollout_is_sent_three_times_an_hour_at
 ) -> None:
     story = Story(*start)
     while (story.now - NOW).total_seconds() < 7000:
-        kinds = [a.change for a in story.look(ANSWERED if story.truth is None else UNSENT).actions]
+        kinds = [a.change for a in story.poll(ANSWERED if story.truth is None else UNSENT).actions]
         story.sent = [s for s in story.sent if isinstance(s[1].change, Promote | UpdateInstanceTypes)]
         story.passes(random.choice([61, 90, 300]) if kinds else 61)
     assert story.most_in_an_hour() <= 3
 
 
 def blank(random: Random, seen: Environment) -> Environment:
-    """A look at which an old deployment's types, or nothing of a chainlet, is shown; never the declared ones."""
+    """A poll at which an old deployment's types, or nothing of a chainlet, is shown; never the declared ones."""
     chainlets = tuple(replace(c, instance_type=random.choice([c.instance_type, None])) for c in seen.chainlets if random.random() < 0.8)
     return replace(seen, chainlets=chainlets)
 
@@ -185,7 +185,7 @@ def test_a_rollout_that_was_answered_with_a_deployment_is_never_sent_again(rando
     wanted = replace(wanted, chainlets=tuple(replace(c, instance_type_id="2x8") for c in wanted.chainlets if c.name == "Alpha"))
     story = Story(wanted, WRONG, stubborn=True)
     for _ in range(25):
-        story.look(view=lambda seen: blank(random, seen))
+        story.poll(view=lambda seen: blank(random, seen))
         story.passes(random.choice([1, 60, 4000, 90_000]))
         random.choice([story.finish, story.fail])()
         story.wanted = replace(story.wanted, generation=random.randint(1, generation))
@@ -217,6 +217,6 @@ def test_recover_never_drops_an_open_intent_that_is_young_and_shows_nothing(
 
 @given(worlds)
 def test_recover_comes_to_rest(world: World) -> None:
-    """Looking again at the same world, without time passing, soon says nothing new."""
+    """Observing the same world again, without time passing, soon says nothing new."""
     rested = recover(recover(recover(world)))
     assert recover(rested) == rested

@@ -122,7 +122,7 @@ def test_only_what_differs_is_sent(world: World) -> None:
 
 
 def summary(planned: Plan) -> Any:
-    """A plan without the order in which chainlets are told."""
+    """A plan without the order in which chainlets are reported."""
     actions = [(type(a.change), sent(a), a.entry.hash, a.entry.attempts, a.intent_first) for a in planned.actions]
     return (
         actions,
@@ -165,7 +165,7 @@ def differs(world: World) -> bool:
 
 
 def is_silent(world: World) -> bool:
-    """A plan without action and finding is told as "Baseten holds what the spec says"."""
+    """A plan without action and finding is reported as "Baseten holds what the spec says"."""
     planned = decide(world)
     return world.environment is not None and not planned.actions and not planned.findings
 

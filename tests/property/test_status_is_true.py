@@ -171,7 +171,7 @@ def test_the_message_is_never_good_news_while_something_is_wrong(pair: tuple[Cha
 
 
 @given(pairs)
-def test_what_moves_is_looked_at_sooner_than_what_is_settled(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
+def test_what_moves_is_polled_sooner_than_what_is_settled(pair: tuple[ChainEnvironmentStatus, Report]) -> None:
     seconds = next_poll(pair[1], Intervals(), missing=False, unchanged=0, jitter=0.5)
     if "Reconciling" in have(project(*pair)):
         assert seconds <= 60

@@ -24,10 +24,10 @@ def clone(raw: Any) -> Any:
 
 
 class Watcher:
-    """What one process is told. ``lag``: seconds; ``lost``: events are dropped; ``echo``: old events are repeated later."""
+    """What one process learns. ``lag``: seconds; ``lost``: events are dropped; ``echo``: old events are repeated later."""
 
-    def __init__(self, tell: Callable[[str, Raw], None]) -> None:
-        self.tell = tell
+    def __init__(self, deliver: Callable[[str, Raw], None]) -> None:
+        self.deliver = deliver
         self.lag = 0.05
         self.lost = False
         self.echo = False
@@ -175,10 +175,10 @@ class ApiServer:
             if watcher.lost:
                 continue
             at = watcher.last = max(watcher.last, self._loop.now + watcher.lag * (0.5 + self._rng.random()))
-            self._loop.call_at(at, self._tell, watcher, kind, clone(raw))
-            if watcher.echo and kind != "DELETED":  # a watch that is opened anew may repeat what was told before
-                self._loop.call_at(at + 30 * self._rng.random(), self._tell, watcher, kind, clone(raw))
+            self._loop.call_at(at, self._deliver, watcher, kind, clone(raw))
+            if watcher.echo and kind != "DELETED":  # a watch that is opened anew may repeat what was reported before
+                self._loop.call_at(at + 30 * self._rng.random(), self._deliver, watcher, kind, clone(raw))
 
-    def _tell(self, watcher: Watcher, kind: str, raw: Raw) -> None:
+    def _deliver(self, watcher: Watcher, kind: str, raw: Raw) -> None:
         if watcher.open:
-            watcher.tell(kind, raw)
+            watcher.deliver(kind, raw)

@@ -229,11 +229,11 @@ class Invariants:
             if sent in begun and len(begun) > 1 and (begun[0].answered or len(begun) > 2):
                 self.broken("an approval is used once", f"plan {plan}: {', '.join(f'#{each.number}' for each in begun)}")
         starts = [s for s in sent.episode.sends if s.started]
-        told = ", ".join(f"#{s.number} -> {'+'.join(s.started)}{'' if s.answered else ' (answer lost)'}" for s in starts)
+        reported = ", ".join(f"#{s.number} -> {'+'.join(s.started)}{'' if s.answered else ' (answer lost)'}" for s in starts)
         if len(starts) > 2:
-            self.broken("at most two deployments a value", f"{sent.episode.label}: {told}")
+            self.broken("at most two deployments a value", f"{sent.episode.label}: {reported}")
         elif len(starts) == 2 and starts[0].answered:
-            self.broken("at most one deployment a value", f"{sent.episode.label}: {told}")
+            self.broken("at most one deployment a value", f"{sent.episode.label}: {reported}")
 
     def count(self, what: str, most: int) -> None:
         hour = int(self._net.loop.now // 3600)
@@ -323,10 +323,10 @@ class Invariants:
         return now - since < GRACE
 
     def _queued(self, spec: Json) -> str | None:
-        """A deployment that Baseten told the operator of, and that has not had its turn."""
+        """A deployment that Baseten reported to the operator, and that has not had its turn."""
         environment = self._baseten.environments.get(spec["environmentName"])
-        told = {d for s, _, _ in self.rollouts if s.answered for d in (*s.started, s.body.get("deployment_id"))}
-        return next((d.id for d in environment.queue if d.id in told), None) if environment else None
+        reported = {d for s, _, _ in self.rollouts if s.answered for d in (*s.started, s.body.get("deployment_id"))}
+        return next((d.id for d in environment.queue if d.id in reported), None) if environment else None
 
     def neighbours_are_served(self, environment: Environment) -> None:
         """A quarter of an hour after somebody changed its settings: what happens to one resource is not the affair of others."""

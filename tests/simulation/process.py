@@ -47,7 +47,14 @@ class Process:
     """``skew``: by how many seconds its wall clock is ahead of the API server's. ``crash_in``: so many points from now it ends."""
 
     def __init__(
-        self, network: Network, name: str, skew: float, seed: int, own_key: str, told: Callable[[str, Any, Any], None], elects: bool = False
+        self,
+        network: Network,
+        name: str,
+        skew: float,
+        seed: int,
+        own_key: str,
+        reported: Callable[[str, Any, Any], None],
+        elects: bool = False,
     ) -> None:
         self.name = name
         self.skew = skew
@@ -60,7 +67,7 @@ class Process:
         self.started = network.loop.now
         self._network = network
         self._rng = Random(seed)
-        self._told = told
+        self._reported = reported
         cluster: Any = Cluster(network, name, self._point)
         self.leader = Leader(cluster, "chainenv-system") if elects else None
         transport: Any = Transport(network, name, self._point)
@@ -90,8 +97,8 @@ class Process:
         }
         return Ports(**{f.name: known[f.name] for f in fields(Ports) if f.name in known})
 
-    def emit(self, resource: Any, told: Any) -> None:
-        self._told(self.name, resource, told)
+    def emit(self, resource: Any, reported: Any) -> None:
+        self._reported(self.name, resource, reported)
 
     @property
     def leading(self) -> bool:

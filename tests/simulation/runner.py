@@ -98,11 +98,11 @@ class Simulation:
             self._shown[raw["metadata"]["uid"]] = text
             self.log("status", text if raw["metadata"]["name"] == NAME[1] else f"{raw['metadata']['name']}: {text}")
 
-    def told(self, process: str, resource: Any, told: Any) -> None:
-        if told.reason == "NotDeactivated":
+    def reported(self, process: str, resource: Any, reported: Any) -> None:
+        if reported.reason == "NotDeactivated":
             self.invariants.warned.add(resource.uid)
         whose = "" if resource.name == NAME[1] else f" of {resource.name}"
-        self.log(process, f"event{whose} {told.reason}: {told.message[:160]}")
+        self.log(process, f"event{whose} {reported.reason}: {reported.message[:160]}")
 
     # -- processes ---------------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Simulation:
         number = len(self.processes) + 1
         self.invariants.process_started()
         self.log(f"op-{number}", f"starts, its clock is {skew:+g} s")
-        self.processes.append(Process(self.network, f"op-{number}", skew, self.story.seed + number, GOOD, self.told, self.story.elects))
+        self.processes.append(Process(self.network, f"op-{number}", skew, self.story.seed + number, GOOD, self.reported, self.story.elects))
 
     def restart_later(self, seconds: float, skew: float) -> None:
         def again() -> None:
@@ -123,7 +123,7 @@ class Simulation:
 
         self.loop.call_later(seconds, again)
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- observing -----------------------------------------------------------------------------------------------------
 
     def rollouts(self, endpoint: str = "") -> list[Sent]:
         """Calls of the operator that started a deployment."""
@@ -363,11 +363,11 @@ class _Errors(logging.Handler):
         self._simulation = simulation
 
     def emit(self, record: logging.LogRecord) -> None:
-        told = self.format(record)
+        reported = self.format(record)
         if record.exc_info:
-            self._simulation.invariants.broken("no internal error", told[-1500:])
+            self._simulation.invariants.broken("no internal error", reported[-1500:])
         elif self._simulation.violation is None:
-            self._simulation.log("log", told[-300:])
+            self._simulation.log("log", reported[-300:])
 
 
 def play(story: Story) -> Outcome:

@@ -1,4 +1,4 @@
-"""Stories told in few words, for the scripted tests."""
+"""Stories in few words, for the scripted tests."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_a_promotion_that_somebody_halts_is_waited_for_and_not_repeated(does: st
     assert done.conditions["Synced"]["status"] == "True"
 
 
-@pytest.mark.parametrize("ramp", [0.0, 900.0])
+@pytest.mark.parametrize("ramp", [0.0, 300.0])
 @pytest.mark.parametrize("kind", ["", "lost_answer", "gateway"])
 @pytest.mark.parametrize("build", [30.0, 600.0])
 def test_a_promotion_that_waits_behind_a_strangers_is_not_taken_for_done(kind: str, ramp: float, build: float) -> None:
@@ -158,11 +158,21 @@ def test_a_promotion_that_waits_behind_a_strangers_is_not_taken_for_done(kind: s
         if done.conditions["Synced"]["status"] == "True" and ours & under_way:
             early.append(done.loop.now)
 
-    samples = [] if ramp else [call(START + 10 * n, sample) for n in range(1, 300)]  # an old server does not show the traffic
+    samples = [call(START + 10 * n, sample) for n in range(1, 300)]
     done = run(spec(), *steps, *samples, shape={"queues": True, "old": True, "ramp_seconds": ramp, "build_seconds": build})
     assert early == []
     assert len(done.rollouts("promote")) == 1
     assert "d1" in done.baseten.environments["staging"].promoted
+    assert done.conditions["Synced"]["status"] == "True"
+
+
+@pytest.mark.parametrize("build", [30.0, 1500.0])
+def test_a_promotion_that_ramps_up_unseen_is_not_called_failed(build: float) -> None:
+    """An old server shows no candidate: the deployment serves, and does not have the traffic yet."""
+    seen: set[str] = set()
+    samples = [call(START + 10 * n, lambda s: seen.add(s.conditions["Synced"]["reason"])) for n in range(1, 400)]
+    done = run(spec(), edit(START, "deploymentID", "d1"), *samples, shape={"old": True, "ramp_seconds": 500.0, "build_seconds": build})
+    assert "RolloutFailed" not in seen
     assert done.conditions["Synced"]["status"] == "True"
 
 
@@ -263,6 +273,22 @@ def test_while_the_api_server_refuses_calls_to_baseten_stay_few(status: int, cal
     declared = spec(deploymentID="d1", chainletSettings=[{"chainletName": "Llm", "autoscalingSettings": {"maxReplica": 7}}])
     steps = [Step(START, "api", {"call": call, "status": status, "message": "no", "seconds": 5 * HOUR}), stranger(START + 60, "autoscale")]
     run(declared, *steps, hours=6)
+
+
+@pytest.mark.parametrize("status", [403, 500, 409])
+@pytest.mark.parametrize("call", ["status", "metadata", "read"])
+def test_while_the_api_server_refuses_an_unhealthy_deployment_makes_no_calls_of_its_own(status: int, call: str) -> None:
+    def sicken(done: Simulation) -> None:
+        current = done.baseten.environments["staging"].current
+        assert current is not None
+        current.status = "UNHEALTHY"
+
+    steps = [
+        Step(START, "api", {"call": call, "status": status, "message": "no", "seconds": 5 * HOUR}),
+        Step(START + 60, "call", {"does": sicken}),
+    ]
+    done = run(spec(deploymentID="d1"), *steps, hours=6)
+    assert done.conditions["Ready"]["reason"] == "Unhealthy"
 
 
 @pytest.mark.parametrize("kind", ["lost_request", "lost_answer", "gateway", "unsent"])

@@ -224,7 +224,7 @@ class _Connections:
             net.open.remove(sent)
         self._point("answered")
         if endpoint.writes or status != 200:
-            net.log(self._process, f"#{sent.number} {endpoint.name} {_brief(sent)} -> {status} {_told(document)}")
+            net.log(self._process, f"#{sent.number} {endpoint.name} {_brief(sent)} -> {status} {_reported(document)}")
         sent.answered = status < 500
         if endpoint.name == "get_environment" and status in (200, 404):
             for hook in net.on_read:
@@ -329,7 +329,7 @@ def _brief(sent: Sent) -> str:
     return text if len(text) < 160 else f"{text[:160]}..."
 
 
-def _told(document: Any) -> str:
+def _reported(document: Any) -> str:
     if not isinstance(document, dict):
         return ""
     return str(document.get("message") or document.get("id") or document.get("status") or "")

@@ -66,7 +66,7 @@ def test_in_json_every_record_is_one_object_that_tells_the_message_as_it_was(mes
     assert about == {"namespace": "team", "name": "staging", "chain": "abcd1234", "environment": "staging-eu", "generation": 3}
 
 
-def test_a_usual_message_is_told_with_its_resource() -> None:
+def test_a_usual_message_is_reported_with_its_resource() -> None:
     said = written("nothing special", "text")
     assert BEGINNING.match(said)
     assert said.endswith(" team/staging: it was said: nothing special  chain=abcd1234 environment=staging-eu generation=3\n")

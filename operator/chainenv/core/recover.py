@@ -235,7 +235,8 @@ def _elsewhere(world: World, environment: Environment, entry: JournalEntry, foun
     if aborted and aborted.target == entry.deployment_id and not moved_on and (found is None or found.status in ENDING):
         return _failed(entry, environment, f"deployment {entry.deployment_id} was deactivated")
     copied = moved_on and found is not None and found.id == entry.target  # Baseten named the source; a copy of it serves
-    if not copied and world.observed(entry) < _patience(world, found, moved_on=moved_on):
+    waited = world.observed(entry) if found is None or found.status not in SERVING else world.observed_serving(found)
+    if not copied and waited < _patience(world, found, moved_on=moved_on):
         return entry
     if entry.operation == Operation.PROMOTE and not moved_on:
         fate = f"is {found.status}" if found is not None else "is gone"
@@ -252,8 +253,16 @@ def _patience(world: World, found: Deployment | None, *, moved_on: bool) -> floa
     if found.status in KNOWN_PROGRESS:
         return float("inf")
     if found.status in SERVING and world.environment is not None:  # its traffic may still be ramping up
-        return settle if moved_on else settle + float(world.environment.promotion.get(RAMP_UP, 600))
+        superseded = moved_on and not _is_newer(found, world.environment.current)
+        return settle if superseded else settle + float(world.environment.promotion.get(RAMP_UP, 600))
     return 10 * settle
+
+
+def _is_newer(found: Deployment, current: Deployment | None) -> bool:
+    """Whether it was made after the one that serves, and so may yet take its place: somebody else's was promoted before ours."""
+    if current is None or current.created_at is None or found.created_at is None:
+        return False
+    return found.status == "ACTIVE" and found.created_at > current.created_at
 
 
 def _failed(entry: JournalEntry, environment: Environment, message: str) -> JournalEntry:

@@ -46,7 +46,8 @@ class World:
     ``now``: when the read was answered; ``began``: when it began (None: ``now``). Only what a read that began late enough
     does not show is absent.
     ``observed_for``: for how many seconds this process has been reading since an entry of the journal was written or answered
-    (by ``entry_id``), from the answer of the first such read to the beginning of this one, on its own monotonic clock.
+    (by ``entry_id``), or a deployment was found serving (by ``serving_id``), from the answer of the first such read to the beginning
+    of this one, on its own monotonic clock.
     ``differs_for``: the same for the difference in instance types that this read shows (``changes.instance_types.fingerprint``).
     ``looked_up``: deployments outside the environment that were read by id, None where that was a 404.
     ``chain_deployments``: every deployment of the chain, None when they were not read.
@@ -104,6 +105,15 @@ class World:
     def observed(self, entry: JournalEntry) -> float:
         """For how many seconds this process has been reading since the entry was written or answered."""
         return self.observed_for.get(entry_id(entry), 0.0)
+
+    def observed_serving(self, deployment: Deployment) -> float:
+        """For how many seconds this process has found serving a deployment that the environment does not show."""
+        return self.observed_for.get(serving_id(deployment, self.environment), 0.0)
+
+
+def serving_id(deployment: Deployment, environment: Environment | None) -> str:
+    """Names that a deployment serves which the environment does not show, beside the one that it does."""
+    return f"serving {deployment.id} beside {environment.current.id if environment and environment.current else None}"
 
 
 def entry_id(entry: JournalEntry) -> str:

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from ..api import BasetenError
 from ..core.changes.instance_types import fingerprint
-from ..core.world import World, entry_id
+from ..core.environment import SERVING
+from ..core.world import World, entry_id, serving_id
 from ..crd.types import JournalEntry
 
 BURST = 20.0
@@ -28,7 +29,8 @@ class Facts:
     """What successful reads have shown so far. Times that decisions depend on are read from the monotonic clock.
 
     ``created_at``: when the environment was created, as far as it has been accepted as this resource's.
-    ``observed_since``: when the first read was answered that began after an entry of the journal became what it is, by ``entry_id``.
+    ``observed_since``: when the first read was answered that began after an entry of the journal became what it is, by ``entry_id``;
+    and that showed a deployment serving outside the environment, by ``serving_id``.
     ``key``: fingerprint of the key that the last plan was made with.
     """
 
@@ -43,6 +45,7 @@ class Facts:
     def advance(self, world: World, now: float) -> Facts:
         """With one more successful read; ``now`` is when it was answered, monotonic."""
         environment = world.environment
+        serving = (serving_id(d, environment) for d in world.looked_up.values() if d is not None and d.status in SERVING)
         replaced = str(environment.created_at) if environment is not None and world.replaced else None
         return replace(
             self,
@@ -50,7 +53,7 @@ class Facts:
             missing_since=world.missing_since,
             replaced=_still(self.replaced, replaced, now),
             differs=self.differs if environment is None else _still(self.differs, fingerprint(world), now),
-            observed_since={entry: self.observed_since.get(entry, now) for entry in map(entry_id, world.journal)},
+            observed_since={entry: self.observed_since.get(entry, now) for entry in (*map(entry_id, world.journal), *serving)},
         )
 
 

@@ -98,11 +98,11 @@ class Case:
     def wait_names_sent(self, names: list[str]) -> None:
         wait_until(f"{self.name}: calls to Baseten: {names}", lambda: self.names_sent() == names)
 
-    def wait_looks(self, count: int = 3) -> int:
-        """Waits until its environment has been looked at so many times more; the mark before that."""
+    def wait_polls(self, count: int = 3) -> int:
+        """Waits until its environment has been polled so many times more; the mark before that."""
         mark = self.mark()
-        look = {"method": "GET", "endpoint": ENVIRONMENT, "path": self._path}
-        self.stage.simulator.wait_journal(count, since=mark, timeout=PATIENCE_SECONDS, **look)  # type: ignore[arg-type]
+        poll = {"method": "GET", "endpoint": ENVIRONMENT, "path": self._path}
+        self.stage.simulator.wait_journal(count, since=mark, timeout=PATIENCE_SECONDS, **poll)  # type: ignore[arg-type]
         return mark
 
     @contextmanager
@@ -161,11 +161,11 @@ class Case:
     def wait_for(self, what: str, fits: Callable[[Json], object]) -> Json:
         """The resource, once it fits."""
 
-        def look() -> Json | None:
+        def poll() -> Json | None:
             seen = self.see()
             return seen if fits(seen) else None
 
-        found = wait_until(f"{self.name}: {what}", look)
+        found = wait_until(f"{self.name}: {what}", poll)
         assert found is not None
         return found
 

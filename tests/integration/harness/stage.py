@@ -96,11 +96,11 @@ class Stage:
     def wait_for(self, what: str, fits: Callable[[Json], object], *, name: str = "staging", timeout: float = PATIENCE_SECONDS) -> Json:
         """The resource, once it fits."""
 
-        def look() -> Json | None:
+        def poll() -> Json | None:
             seen = self.see(name)
             return seen if fits(seen) else None
 
-        found = wait_until(what, look, timeout=timeout)
+        found = wait_until(what, poll, timeout=timeout)
         assert found is not None
         return found
 
@@ -130,8 +130,8 @@ class Stage:
     def wait_sent(self, call: str) -> None:
         wait_until(f"a call to Baseten: {call}", lambda: call in [each.call for each in self.sent()])
 
-    def wait_looks(self, count: int = 3) -> int:
-        """Waits until Baseten has been looked at so many times more; the mark before that."""
+    def wait_polls(self, count: int = 3) -> int:
+        """Waits until Baseten has been polled so many times more; the mark before that."""
         mark = self.mark()
         self.simulator.wait_journal(count, since=mark, method="GET", endpoint=ENVIRONMENT, timeout=PATIENCE_SECONDS)
         return mark

@@ -172,7 +172,7 @@ async def starts_of(pacing: Limiter, time: Time, count: int) -> list[float]:
 
 
 async def test_a_short_pause_is_waited_for_in_line() -> None:
-    """Those who gave up their place would come back together, each after another look."""
+    """Those who gave up their place would come back together, each after another poll."""
     time = Time()
     pacing = limiter(time)
     pacing.pause("key", "endpoint", PATIENCE_SECONDS)

@@ -87,10 +87,10 @@ def test_the_least_that_must_be_there(adapter: TypeAdapter[Any], least: dict[str
 
 
 def test_how_far_a_promotion_is() -> None:
-    told = {"name": "n", "in_progress_promotion": {"status": "DREAMING", "percent_traffic_to_new_version": 30, "error_message": "no"}}
-    assert models.ENVIRONMENT.validate_python(told).in_progress_promotion == models.InProgressPromotionV1("DREAMING", 30, "no")
+    reported = {"name": "n", "in_progress_promotion": {"status": "DREAMING", "percent_traffic_to_new_version": 30, "error_message": "no"}}
+    assert models.ENVIRONMENT.validate_python(reported).in_progress_promotion == models.InProgressPromotionV1("DREAMING", 30, "no")
     assert models.ENVIRONMENT.validate_python({"name": "n"}).in_progress_promotion is None
-    assert environment_of(models.ENVIRONMENT.validate_python(told)).promotion_progress == PromotionProgress("DREAMING", 30, "no")
+    assert environment_of(models.ENVIRONMENT.validate_python(reported)).promotion_progress == PromotionProgress("DREAMING", 30, "no")
     assert environment_of(models.ENVIRONMENT.validate_python({"name": "n"})).promotion_progress is None
 
 

@@ -412,7 +412,7 @@ async def test_the_hooks_tell_of_calls_and_waits(server: Any, recorder: Any, key
     assert max(wait.seconds for wait in recorder.waits) > 0.05
 
 
-async def test_a_cancelled_call_is_told_and_its_connection_is_not_used_again(server: Any, baseten: Baseten, recorder: Any) -> None:
+async def test_a_cancelled_call_is_reported_and_its_connection_is_not_used_again(server: Any, baseten: Baseten, recorder: Any) -> None:
     server.handler = hang
     call = asyncio.create_task(baseten.get_chain("c"))
     await asyncio.sleep(0.05)

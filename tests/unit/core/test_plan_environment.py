@@ -241,7 +241,7 @@ def test_observe_tells_every_difference_once_and_sends_nothing(case: Case) -> No
 @table(
     Case("absent", "would create", {"known": False}, "WouldCreate"),
     Case("vanished", "would create again", {"missing": 31}, "WouldCreate"),
-    Case("doubted", "look again first", {"missing": 3}, "EnvironmentMissing"),
+    Case("doubted", "observe again first", {"missing": 3}, "EnvironmentMissing"),
 )
 def test_observe_creates_nothing(case: Case) -> None:
     planned = plan(world(desired(management="Observe"), None, **case.given))
@@ -255,7 +255,7 @@ def test_observe_reads_an_environment_whatever_the_adoption_policy() -> None:
 
 
 @pytest.mark.parametrize("management", ["Reconcile", "Observe"])
-def test_a_chainlet_that_is_not_there_is_told(management: str) -> None:
+def test_a_chainlet_that_is_not_there_is_reported(management: str) -> None:
     planned = decide(world(desired(want("Helo"), management=management), environment(state("Hello"))))
     assert reasons(planned.findings) == ["ChainletNotFound"]
     assert "did you mean Hello" in planned.findings[0].message

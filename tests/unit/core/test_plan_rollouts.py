@@ -131,9 +131,9 @@ def test_types(case: Case) -> None:
 )
 def test_types_and_the_journal(case: Case) -> None:
     planned = typed(case.given)
-    sends, told = case.expected
+    sends, reported = case.expected
     assert len(planned.actions) == sends, case.why
-    assert told is None or reasons(planned.findings) == told
+    assert reported is None or reasons(planned.findings) == reported
     assert planned.actions or planned.findings, "a difference is never passed over in silence"
 
 
@@ -219,7 +219,7 @@ def test_what_somebody_has_promoted_already_is_not_promoted_again(entry: Journal
     assert (planned.actions, planned.findings) == ((), ())
 
 
-def test_a_deployment_that_somebody_promotes_but_that_fails_is_not_told_as_promoted() -> None:
+def test_a_deployment_that_somebody_promotes_but_that_fails_is_not_reported_as_promoted() -> None:
     """Seen as candidate, then failed: the spec's deployment does not serve, and Synced must not be True."""
     first = asked(target="dep-new", seen=environment(candidate=RUNNING))
     assert first.actions == ()
@@ -227,7 +227,7 @@ def test_a_deployment_that_somebody_promotes_but_that_fails_is_not_told_as_promo
     assert later.actions or later.findings
 
 
-def test_a_promotion_that_failed_is_not_told_as_rolling_out_while_its_candidate_stays() -> None:
+def test_a_promotion_that_failed_is_not_reported_as_rolling_out_while_its_candidate_stays() -> None:
     """BUILD_FAILED is terminal; "rolling out" would never end."""
     entry = attempt(deployment_id="dep-new")
     planned = asked(entry, seen=environment(candidate=deployment("dep-new", "BUILD_FAILED", created=999)))
@@ -246,7 +246,7 @@ def test_types_come_before_the_promotion_and_one_run_starts_one_deployment() -> 
     Case("under way", "types wait for it, and say so", attempt(5), None),
     Case("open", "types wait for it, and say so", opened(PROMOTE, 5, "b", target="b"), None),
 )
-def test_a_wait_for_a_promotion_that_the_spec_no_longer_has_is_told(case: Case) -> None:
+def test_a_wait_for_a_promotion_that_the_spec_no_longer_has_is_reported(case: Case) -> None:
     planned = typed(case.given)
     assert planned.actions == ()
     assert planned.findings, f"{case.why}: without a finding Synced is True, but Baseten holds something else"

@@ -89,7 +89,7 @@ def test_where_the_cleanup_strategy_is_sent(case: Case) -> None:
     assert call.cleanup_inside is case.expected, case.why
 
 
-def test_a_setting_that_is_sent_is_told_with_old_and_new() -> None:
+def test_a_setting_that_is_sent_is_reported_with_old_and_new() -> None:
     wanted = desired(promotion={"rolling_deploy": True, SURGE: 20})
     call = only(decide(world(wanted, environment(promotion={"rolling_deploy": False})))).change
     assert isinstance(call, UpdatePromotionSettings)

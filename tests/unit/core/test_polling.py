@@ -1,4 +1,4 @@
-"""When the next look is due (docs/operations.md, "Settings"; docs/behaviour.md, "Rate limits and failures")."""
+"""When the next poll is due (docs/operations.md, "Settings"; docs/behaviour.md, "Rate limits and failures")."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def poll(given: Any, *, missing: bool = False, unchanged: int = 0, jitter: float
     Case("after a call", "only a read that follows a write proves it", report(environment(), changes=(Deactivate("d"),)), 1),
     Case("paused", "no call is made, whatever was seen last", paused(), 300),
 )
-def test_next_look(case: Case) -> None:
+def test_next_poll(case: Case) -> None:
     assert poll(case.given) == pytest.approx(case.expected), case.why
 
 
@@ -54,7 +54,7 @@ def test_polls_are_spread_by_a_tenth_either_side(jitter: float) -> None:
     assert 9 <= poll(report(environment(), WAITING), jitter=jitter) <= 11
 
 
-def test_progress_looks_back_off_gently_to_a_minute() -> None:
+def test_progress_polls_back_off_gently_to_a_minute() -> None:
     waits = [poll(report(environment(), WAITING), unchanged=n) for n in range(40)]
     assert waits[0] == pytest.approx(10)
     assert waits == sorted(waits)

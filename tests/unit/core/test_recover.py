@@ -10,6 +10,7 @@ from chainenv.core.changes.instance_types import types_match
 from chainenv.core.environment import Deployment, Environment
 from chainenv.core.journal import unsettled
 from chainenv.core.recover import lookups, recover
+from chainenv.core.world import entry_id, serving_id
 from chainenv.crd.enums import Operation
 from chainenv.crd.types import JournalEntry
 
@@ -25,13 +26,13 @@ ROLLED = environment(state("A", LARGE), current=deployment("dep-new", created=1)
 def after(
     entry: JournalEntry, seen: Environment | None, looked_up: dict[str, Deployment | None] | None = None, **more: Any
 ) -> JournalEntry | None:
-    """The entry after looking, None when it is gone; the spec wants chainlet A on LARGE and deployment dep-asked."""
+    """The entry after a poll, None when it is gone; the spec wants chainlet A on LARGE and deployment dep-asked."""
     there = world(desired(want("A", LARGE), deployment_id="dep-asked", **more), seen, entry, looked_up=looked_up or {})
     journal = entries(recover(there))
     return journal.get(entry.operation) or journal.get(Operation.PROMOTED)
 
 
-def told(entry: JournalEntry | None) -> Any:
+def reported(entry: JournalEntry | None) -> Any:
     """Outcome, deployment, whether settled; None when the entry is gone."""
     return None if entry is None else (entry.outcome, entry.deployment_id, bool(entry.settled))
 
@@ -43,7 +44,7 @@ OPEN = (None, None, False)
     Case("young, nothing shows", "it may still happen", (opened(TYPES, 59), OLD), OPEN),
     Case("candidate", "a deployment that was not there before", (opened(TYPES, 5), ROLLING), ("Accepted", "dep-new", False)),
     Case("current", "it has come to its end already", (opened(TYPES, 5), ROLLED), ("Accepted", "dep-new", False)),
-    Case("old, candidate", "however late one looks", (opened(TYPES, 9999), ROLLING), ("Accepted", "dep-new", False)),
+    Case("old, candidate", "however late the poll", (opened(TYPES, 9999), ROLLING), ("Accepted", "dep-new", False)),
     Case("the types show", "it happened, the deployment will show", (opened(TYPES, 5), SHOWN), ("Accepted", None, False)),
     Case("promotion, types show", "types say nothing of a promotion", (opened(PROMOTE, 5), SHOWN), OPEN),
     Case(
@@ -67,7 +68,7 @@ OPEN = (None, None, False)
     Case("no environment", "one cannot tell", (opened(TYPES, 9999), None), OPEN),
 )
 def test_an_open_intent(case: Case) -> None:
-    assert told(after(*case.given)) == case.expected, case.why
+    assert reported(after(*case.given)) == case.expected, case.why
 
 
 @pytest.mark.parametrize("intent", [opened(TYPES, 60), opened(PROMOTE, 60, target="dep-asked")], ids=["types", "promotion"])
@@ -79,19 +80,19 @@ def test_an_intent_older_than_the_settling_time_that_shows_nothing_did_not_happe
 def test_a_deployment_older_than_the_intent_that_was_not_asked_for_is_no_proof_of_a_promotion() -> None:
     """Somebody promoted another one; ours was never sent."""
     rolled_back = environment(candidate=deployment("dep-of-last-week", created=7 * 86400))
-    assert told(after(opened(PROMOTE, 5, target="dep-asked"), rolled_back)) == OPEN
+    assert reported(after(opened(PROMOTE, 5, target="dep-asked"), rolled_back)) == OPEN
 
 
 @pytest.mark.parametrize("wanted", [(), (want("A"),), (want("B", LARGE),)], ids=["no chainlets", "no types", "another chainlet"])
 def test_a_spec_that_no_longer_wants_types_is_no_proof_that_the_update_happened(wanted: Any) -> None:
     """Nothing shows: neither a type that was asked for nor a deployment."""
     there = world(desired(*wanted), OLD, opened(TYPES, 5))
-    assert told(entries(recover(there)).get(TYPES)) == OPEN
+    assert reported(entries(recover(there)).get(TYPES)) == OPEN
 
 
 def test_types_that_are_not_shown_are_no_proof_that_the_update_happened() -> None:
-    assert told(after(opened(TYPES, 5), environment(state("A", None)))) == OPEN
-    assert told(after(opened(TYPES, 5), environment())) == OPEN
+    assert reported(after(opened(TYPES, 5), environment(state("A", None)))) == OPEN
+    assert reported(after(opened(TYPES, 5), environment())) == OPEN
 
 
 @table(
@@ -121,13 +122,17 @@ def test_types_that_are_not_shown_are_no_proof_that_the_update_happened() -> Non
     Case("no deployment, still nothing", "not under way any more", (answered(TYPES, 60), OLD), ("Accepted", None, True)),
 )
 def test_an_answered_rollout(case: Case) -> None:
-    assert told(after(*case.given)) == case.expected, case.why
+    assert reported(after(*case.given)) == case.expected, case.why
 
 
-def looked_at(operation: Operation, status: str | None) -> Any:
-    """An hour after its answer, the deployment that came of it is nowhere in the environment, and looked up by id."""
+def looked_at(operation: Operation, status: str | None, serving: float = 3600.0) -> Any:
+    """An hour after its answer, the deployment that came of it is nowhere in the environment, and looked up by id. ``serving``: for so
+    many seconds it has been found serving."""
+    entry = answered(operation, 3600, deployment_id="dep-new")
     seen = None if status is None else deployment("dep-new", status)
-    return told(after(answered(operation, 3600, deployment_id="dep-new"), OLD, {"dep-new": seen}))
+    observed_for = {entry_id(entry): 3600.0} | ({serving_id(seen, OLD): serving} if seen else {})
+    there = world(desired(want("A", LARGE)), OLD, entry, looked_up={"dep-new": seen}, observed_for=observed_for)
+    return reported(entries(recover(there)).get(operation))
 
 
 @table(
@@ -139,6 +144,8 @@ def looked_at(operation: Operation, status: str | None) -> Any:
     Case("promotion gone", "404: it did not become current", (PROMOTE, None), ("Failed", "dep-new", False)),
     Case("types, gone", "what shows decides", (TYPES, None), ("Accepted", "dep-new", True)),
     Case("types, active elsewhere", "what shows decides", (TYPES, "ACTIVE"), ("Accepted", "dep-new", True)),
+    Case("ramping up", "built slowly, it has only begun to serve", (PROMOTE, "ACTIVE", 659), ("Accepted", "dep-new", False)),
+    Case("ramped up elsewhere", "it did not become current", (PROMOTE, "ACTIVE", 660), ("Failed", "dep-new", False)),
 )
 def test_a_rollout_whose_deployment_is_not_in_the_environment(case: Case) -> None:
     assert looked_at(*case.given) == case.expected, case.why
@@ -154,7 +161,7 @@ def test_a_failed_rollout_says_which_deployment_and_how() -> None:
 @table(
     Case(
         "types, still the old one",
-        "what failed stays told",
+        "what failed stays reported",
         (answered(TYPES, 5, outcome="Failed", deployment_id="d"), OLD),
         ("Failed", "d", False),
     ),
@@ -166,11 +173,11 @@ def test_a_failed_rollout_says_which_deployment_and_how() -> None:
         ("Accepted", "d", True),
     ),
     Case("refused, a promotion runs", "that explains the refusal", (answered(PROMOTE, 5, outcome="Refused"), ROLLING), None),
-    Case("refused", "stays told", (answered(PROMOTE, 5, outcome="Refused"), OLD), ("Refused", None, False)),
+    Case("refused", "stays reported", (answered(PROMOTE, 5, outcome="Refused"), OLD), ("Refused", None, False)),
     Case("promoted", "remembered", (answered(Operation.PROMOTED, 5, deployment_id="d", settled=True), OLD), ("Accepted", "d", True)),
 )
 def test_a_rollout_that_has_come_to_its_end(case: Case) -> None:
-    assert told(after(*case.given)) == case.expected, case.why
+    assert reported(after(*case.given)) == case.expected, case.why
 
 
 @pytest.mark.parametrize(
@@ -202,18 +209,18 @@ def test_what_came_of_a_change_of_types_is_no_proof_of_a_promotion_that_was_lost
     """Else the promotion would be remembered as done, and never sent."""
     wanted = desired(want("A", LARGE), deployment_id="dep-asked")
     there = recover(world(wanted, seen, LOST_PROMOTION, answered(TYPES, 5, deployment_id="dep-new")))
-    assert told(entries(there)[PROMOTE]) == ("Lost", None, False)
+    assert reported(entries(there)[PROMOTE]) == ("Lost", None, False)
     later = recover(world(wanted, ROLLED, *(e for e in there.journal if e.operation == PROMOTE)))
-    assert told(entries(later)[PROMOTE]) == ("Lost", None, False), "also when the change of types has been forgotten"
+    assert reported(entries(later)[PROMOTE]) == ("Lost", None, False), "also when the change of types has been forgotten"
     asked_for = environment(state("A", LARGE), current=deployment("dep-asked", created=9))
-    assert told(entries(recover(world(wanted, asked_for, *later.journal)))[PROMOTE]) == ("Accepted", "dep-asked", False)
+    assert reported(entries(recover(world(wanted, asked_for, *later.journal)))[PROMOTE]) == ("Accepted", "dep-asked", False)
 
 
 def test_of_two_intents_without_answer_the_later_one_made_what_came_after_both() -> None:
     wanted = desired(want("A", LARGE), deployment_id="dep-asked")
     there = recover(world(wanted, ROLLING, LOST_PROMOTION, opened(TYPES, 5)))
-    assert told(entries(there)[TYPES]) == ("Accepted", "dep-new", False)
-    assert told(entries(there)[PROMOTE]) == ("Lost", None, False)
+    assert reported(entries(there)[TYPES]) == ("Accepted", "dep-new", False)
+    assert reported(entries(there)[PROMOTE]) == ("Lost", None, False)
 
 
 def test_settings_are_none_of_its_business() -> None:

@@ -76,7 +76,7 @@ def scaling(there: Environment | None, *chainlets: DesiredChainlet) -> tuple[Any
     ),
     Case(
         "many",
-        "three are told, the rest counted",
+        "three are reported, the rest counted",
         scaling(None, *(scaled(f"C{n}", min_replica=2) for n in range(5))),
         "; ".join(f"chainlet C{n}: minReplica 2 is above Baseten's default maxReplica 1: set maxReplica" for n in range(3))
         + "; and 2 more",
@@ -154,15 +154,15 @@ OTHERS = "(others: "
     Case("case of letters", "may be the same to Baseten", {"LLM": "h100"}, None),
 )
 def test_instance_types_that_do_not_exist(case: Case) -> None:
-    told = cause(UpdateInstanceTypes(case.given, ()), world(desired(), environment()), TYPES)
-    assert told == case.expected if case.expected is None else (told or "").startswith(case.expected)
+    reported = cause(UpdateInstanceTypes(case.given, ()), world(desired(), environment()), TYPES)
+    assert reported == case.expected if case.expected is None else (reported or "").startswith(case.expected)
 
 
-def test_the_instance_types_that_exist_are_told_once_and_the_most_alike_first() -> None:
-    told = cause(UpdateInstanceTypes({"A": "H100:8", "B": "H200"}, ()), world(desired(), environment()), TYPES) or ""
-    assert told.count(OTHERS) == 1
-    assert "the nearest is H100:2 (others: H100, " in told
-    assert all(type_id in told for type_id in TYPES)
+def test_the_instance_types_that_exist_are_reported_once_and_the_most_alike_first() -> None:
+    reported = cause(UpdateInstanceTypes({"A": "H100:8", "B": "H200"}, ()), world(desired(), environment()), TYPES) or ""
+    assert reported.count(OTHERS) == 1
+    assert "the nearest is H100:2 (others: H100, " in reported
+    assert all(type_id in reported for type_id in TYPES)
 
 
 def test_without_the_list_of_instance_types_no_cause_is_made_up() -> None:
@@ -198,8 +198,8 @@ def test_whatever_they_are_called_it_is_bounded(answer: str, chainlets: list[str
         "environment staging of chain abcd1234", {}, tuple((name, "no-such", {"max_replica": 5, "min_replica": 7}) for name in chainlets)
     )
     around = world(desired(*(scaled(name, min_replica=7) for name in chainlets)), None)
-    for told in (cause(call, around, dict.fromkeys(types, "")), fields_named(call, answer + " max_replica")):
-        assert told is None or 0 < len(told) <= LONGEST
+    for reported in (cause(call, around, dict.fromkeys(types, "")), fields_named(call, answer + " max_replica")):
+        assert reported is None or 0 < len(reported) <= LONGEST
 
 
 @pytest.mark.parametrize("call", [UpdateAutoscaling({}, ()), UpdateInstanceTypes({}, ()), UpdatePromotionSettings({}, ())])

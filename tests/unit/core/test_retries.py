@@ -37,7 +37,7 @@ def sent(seconds: float, **more: Any) -> JournalEntry:
 @table(
     Case("never sent", "a difference is corrected", None, (Send, [])),
     Case("other values", "the last try was for another spec", answered(AUTOSCALING, 1, "other"), (Send, [])),
-    Case("open", "the answer was lost: look first", opened(AUTOSCALING, 1, "wanted"), (Wait, ["SettlingIntent"])),
+    Case("open", "the answer was lost: observe first", opened(AUTOSCALING, 1, "wanted"), (Wait, ["SettlingIntent"])),
     Case("young", "accepted, applied later: poll", sent(59), (Wait, ["Correcting"])),
     Case("second try", "accepted but not applied", sent(60, attempts=1), (Send, [])),
     Case("third try", "accepted but not applied", sent(60, attempts=2), (Send, [])),
@@ -139,7 +139,7 @@ def test_begin_remembers_what_was_there_and_what_was_asked_for() -> None:
     Case("accepted rollout", "it has not come to its end", answered(PROMOTE, 1, deployment_id="d"), True),
     Case("accepted types", "it has not come to its end", answered(TYPES, 1), True),
     Case("accepted setting", "the next read shows it", sent(1), False),
-    Case("settled", "a look showed it", answered(PROMOTE, 1, settled=True), False),
+    Case("settled", "a poll showed it", answered(PROMOTE, 1, settled=True), False),
     Case("refused", "nothing is under way", answered(PROMOTE, 1, outcome="Refused"), False),
     Case("failed", "nothing is under way", answered(PROMOTE, 1, outcome="Failed"), False),
 )

@@ -82,16 +82,16 @@ def test_ready_by_the_current_deployment(case: Case) -> None:
     Case("no deployment", "push or promote one", report(environment(bare=True)), ("False", "NoDeployment")),
     Case("first deployment", "on its way", report(environment(bare=True, candidate=deployment("n", "BUILDING"))), ("False", "Deploying")),
     Case("a candidate fails", "what served goes on serving", report(environment(candidate=deployment("n", "FAILED"))), ("True", "Active")),
-    Case("never looked", "no claim", unread(UNAVAILABLE), ("Unknown", "NotObserved")),
+    Case("never observed", "no claim", unread(UNAVAILABLE), ("Unknown", "NotObserved")),
     Case(
         "a stranger's",
-        "not ours to tell of",
+        "not ours to report",
         report(environment(), finding("STALLED", Reason.ENVIRONMENT_EXISTS)),
         ("False", "EnvironmentExists"),
     ),
     Case(
         "a duplicate",
-        "not ours to tell of",
+        "not ours to report",
         unread(finding("STALLED", Reason.DUPLICATE_TARGET)),
         ("False", "DuplicateTarget"),
     ),
@@ -109,7 +109,7 @@ def test_ready_names_the_deployment_and_the_chainlets_that_differ() -> None:
     assert "A is" not in message
 
 
-def test_a_run_that_could_not_look_leaves_ready_until_it_is_stale() -> None:
+def test_a_run_that_could_not_observe_leaves_ready_until_it_is_stale() -> None:
     before = project(FRESH, report(environment()))
     blind = unread(UNAVAILABLE, acted_on=False)
     assert conditions(blind, before)["Ready"] == conditions(report(environment()))["Ready"]
@@ -142,7 +142,7 @@ def test_a_run_that_could_not_look_leaves_ready_until_it_is_stale() -> None:
     Case("promoted", "a deployment was started", report(environment(), changes=(Promote("d", None),)), ("False", "RollingOut")),
     Case("deactivated", "not read yet", report(environment(), changes=(Deactivate("d"),)), ("False", "Deleting")),
     Case("waiting", "not yet", report(environment(), WAITING), ("False", "Correcting")),
-    Case("the worst is told", "what needs a look comes first", report(environment(), WAITING, BLOCKED, STALLED), ("False", "Refused")),
+    Case("the worst is reported", "what needs a poll comes first", report(environment(), WAITING, BLOCKED, STALLED), ("False", "Refused")),
     Case("paused", "no call, no claim", paused(), ("Unknown", "Paused")),
 )
 def test_synced(case: Case) -> None:
@@ -162,7 +162,7 @@ def test_synced_names_chainlets_and_fields_that_were_sent() -> None:
     assert "A instanceTypeID 2x8 -> A10Gx8x32" in message
 
 
-def test_what_stands_in_the_way_of_a_deletion_is_told_even_when_paused() -> None:
+def test_what_stands_in_the_way_of_a_deletion_is_reported_even_when_paused() -> None:
     message = conditions(paused(finding("WAITING", Reason.PAUSED, "set deletionPolicy")))["Synced"].message
     assert message == "set deletionPolicy"
 
@@ -192,7 +192,7 @@ ROWS: list[tuple[str, Report, str, str]] = [
         "InProgress",
     ),
     ("no key", unread(finding("STALLED", Reason.NO_API_KEY)), "Stalled", "Failed"),
-    ("never looked", unread(UNAVAILABLE, acted_on=False), "Reconciling", "InProgress"),
+    ("never observed", unread(UNAVAILABLE, acted_on=False), "Reconciling", "InProgress"),
     ("paused", paused(), "", "InProgress"),
 ]
 

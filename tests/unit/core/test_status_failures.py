@@ -38,7 +38,7 @@ def have(status: ChainEnvironmentStatus) -> dict[str, Condition]:
     return {c.type: c for c in status.conditions}
 
 
-def told(status: ChainEnvironmentStatus) -> dict[str, str]:
+def reported(status: ChainEnvironmentStatus) -> dict[str, str]:
     return {kind: c.reason for kind, c in have(status).items()}
 
 
@@ -50,17 +50,17 @@ def test_one_failed_read_changes_nothing_and_a_minute_of_them_only_reconciling(c
     first = after(failing(0, case.given), before=SETTLED)
     assert first == SETTLED, case.why
     later = after(failing(3, case.given), failing(59, case.given), before=first)
-    assert told(later) == {"Ready": "Active", "Synced": "InSync", "Reconciling": case.given}
+    assert reported(later) == {"Ready": "Active", "Synced": "InSync", "Reconciling": case.given}
     assert have(later)["Synced"] == have(SETTLED)["Synced"]
     assert list(changes(SETTLED, later)) == [], "nobody is warned"
     lasting = after(failing(60, case.given), before=later)
-    assert told(lasting) == {"Ready": "Active", "Synced": case.given, "Reconciling": case.given}
+    assert reported(lasting) == {"Ready": "Active", "Synced": case.given, "Reconciling": case.given}
     assert [(e.reason, e.warning) for e in changes(later, lasting)] == [(case.given, True)]
 
 
 def test_a_resource_that_was_never_observed_says_why_at_once() -> None:
     status = after(failing(0))
-    assert told(status) == {"Ready": "NotObserved", "Synced": "NotObserved", "Reconciling": "Unavailable"}
+    assert reported(status) == {"Ready": "NotObserved", "Synced": "NotObserved", "Reconciling": "Unavailable"}
     assert {kind: c.status for kind, c in have(status).items()} == {"Ready": "Unknown", "Synced": "Unknown", "Reconciling": "True"}
     assert all("because" in c.message for c in status.conditions)
     assert list(changes(FRESH, status)) == []
@@ -73,27 +73,27 @@ def test_a_generation_that_was_not_read_is_not_confirmed() -> None:
 
 def test_a_call_that_failed_after_a_read_leaves_synced_for_a_minute() -> None:
     unanswered = report(SERVES, blocked(Reason.UNAVAILABLE), acted_on=False)
-    assert told(after(unanswered, before=SETTLED)) == {"Ready": "Active", "Synced": "InSync"}
-    assert told(after(replace(unanswered, failing_for=5), before=SETTLED))["Reconciling"] == "Unavailable"
-    assert told(after(replace(unanswered, failing_for=70), before=SETTLED))["Synced"] == "Unavailable"
+    assert reported(after(unanswered, before=SETTLED)) == {"Ready": "Active", "Synced": "InSync"}
+    assert reported(after(replace(unanswered, failing_for=5), before=SETTLED))["Reconciling"] == "Unavailable"
+    assert reported(after(replace(unanswered, failing_for=70), before=SETTLED))["Synced"] == "Unavailable"
 
 
 def test_what_the_read_found_is_not_hidden_by_a_failure() -> None:
     both = report(SERVES, blocked(Reason.NOT_CONVERGING), blocked(Reason.UNAVAILABLE), acted_on=False)
-    assert told(after(both, before=SETTLED))["Synced"] == "NotConverging"
+    assert reported(after(both, before=SETTLED))["Synced"] == "NotConverging"
     sent = report(SERVES, blocked(Reason.UNAVAILABLE), acted_on=False, changes=(UpdateAutoscaling({}, ()),))
-    assert told(after(sent, before=SETTLED))["Synced"] == "Correcting"
+    assert reported(after(sent, before=SETTLED))["Synced"] == "Correcting"
 
 
 def test_failures_hide_no_rollout() -> None:
     status = after(report(ROLLING), failing(0), failing(90))
-    assert told(status) == {"Ready": "Active", "Synced": "Unavailable", "Reconciling": "Deploying"}
+    assert reported(status) == {"Ready": "Active", "Synced": "Unavailable", "Reconciling": "Deploying"}
     assert "n is BUILDING" in have(status)["Reconciling"].message
 
 
 def test_a_pause_hides_no_rollout() -> None:
-    assert told(after(report(ROLLING), paused()))["Reconciling"] == "Deploying"
-    assert "Reconciling" not in told(after(report(SERVES), paused()))
+    assert reported(after(report(ROLLING), paused()))["Reconciling"] == "Deploying"
+    assert "Reconciling" not in reported(after(report(SERVES), paused()))
 
 
 @table(
@@ -105,13 +105,13 @@ def test_a_pause_hides_no_rollout() -> None:
 )
 def test_failures_make_nothing_better(case: Case) -> None:
     stalled = after(report(SERVES, Finding(Severity.STALLED, case.given, "m")))
-    assert ("Stalled" in told(after(failing(0), failing(5), before=stalled))) == case.expected, case.why
+    assert ("Stalled" in reported(after(failing(0), failing(5), before=stalled))) == case.expected, case.why
     changed = after(failing(0, generation=2), failing(5, generation=2), before=stalled)
-    assert ("Stalled" in told(changed)) == (case.given == Reason.ROLLOUT_FAILED), "another spec may be right"
+    assert ("Stalled" in reported(changed)) == (case.given == Reason.ROLLOUT_FAILED), "another spec may be right"
 
 
 def test_a_successful_read_ends_it() -> None:
-    assert told(after(failing(0), failing(90), report(SERVES), before=SETTLED)) == {"Ready": "Active", "Synced": "InSync"}
+    assert reported(after(failing(0), failing(90), report(SERVES), before=SETTLED)) == {"Ready": "Active", "Synced": "InSync"}
 
 
 # -- rollouts that fail, and what does not exist -------------------------------------------------------------------
@@ -133,7 +133,7 @@ def promotion(status: str, message: str | None = None) -> Environment:
     Case("building", "under way", ROLLING, None),
 )
 def test_a_rollout_that_failed_stalls_whoever_began_it(case: Case) -> None:
-    found = told(after(report(case.given)))
+    found = reported(after(report(case.given)))
     assert (found.get("Stalled"), found["Ready"]) == (case.expected, "Active"), case.why
 
 
@@ -145,8 +145,8 @@ def test_a_rollout_that_failed_stalls_whoever_began_it(case: Case) -> None:
     Case("drifted", "as declared: Observe", Reason.DRIFTED, None),
 )
 def test_what_nothing_mends_by_itself_stalls(case: Case) -> None:
-    assert told(after(report(SERVES, blocked(case.given)))).get("Stalled") == case.expected, case.why
-    found = told(after(report(ROLLING, blocked(case.given))))
+    assert reported(after(report(SERVES, blocked(case.given)))).get("Stalled") == case.expected, case.why
+    found = reported(after(report(ROLLING, blocked(case.given))))
     assert ("Stalled" in found, found["Reconciling"]) == (False, "Deploying"), "a rollout under way may mend it"
 
 
@@ -187,4 +187,4 @@ def test_the_summary(case: Case) -> None:
 
 def test_drift_alone_is_not_in_sync() -> None:
     differs = report(SERVES, drift=(Drift(path="deploymentID", desired="d", actual="e"),))
-    assert told(after(differs))["Synced"] == "Drifted"
+    assert reported(after(differs))["Synced"] == "Drifted"

@@ -1,4 +1,4 @@
-"""What the status shows of Baseten, how it is stored, and the events that tell its changes."""
+"""What the status shows of Baseten, how it is stored, and the events that report its changes."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_zero_and_false_are_shown() -> None:
     Case("unknown", "keep it, show it", {"seen": environment(current=deployment(status="ODD_ONE"))}, "ODD_ONE"),
     Case(
         "a stranger's",
-        "not ours to tell of",
+        "not ours to report",
         {"findings": (Finding(Severity.STALLED, Reason.ENVIRONMENT_EXISTS, "m"),)},
         "EnvironmentExists",
     ),
@@ -96,7 +96,7 @@ def test_state(case: Case) -> None:
     assert shown(**case.given)["state"] == case.expected, case.why
 
 
-def test_what_was_not_looked_at_stays() -> None:
+def test_what_was_not_polled_stays() -> None:
     before = project(FRESH, report(FULL))
     after = project(before, unread(Finding(Severity.BLOCKED, Reason.UNAVAILABLE, "m"), acted_on=False))
     for name in ("environment", "current_deployment", "candidate_deployment", "chainlet_settings", "promotion_settings", "state"):
@@ -197,9 +197,9 @@ CANDIDATE = [("DeploymentStatusChanged", False)]
 
 @table(
     Case("nothing new", "repeated ones are not repeated", (ACTIVE, ACTIVE), []),
-    Case("first look", "a deployment is there", (None, ACTIVE), [("DeploymentStatusChanged", False)]),
-    Case("on its way", "its creation was told", (None, BUILDING), []),
-    Case("another status", "told", (BUILDING, ACTIVE), [("DeploymentStatusChanged", False)]),
+    Case("first poll", "a deployment is there", (None, ACTIVE), [("DeploymentStatusChanged", False)]),
+    Case("on its way", "its creation was reported", (None, BUILDING), []),
+    Case("another status", "reported", (BUILDING, ACTIVE), [("DeploymentStatusChanged", False)]),
     Case("a candidate fails", "a warning", (ACTIVE, FAILED), [("DeploymentStatusChanged", True), ("RolloutFailed", True)]),
     Case("blocked", "a warning", (ACTIVE, ACTIVE, NOT_FOUND), [("ChainletNotFound", True)]),
     Case("stalled", "a warning, once", (ACTIVE, ACTIVE, REFUSED, NOT_FOUND), [("Refused", True)]),
@@ -216,7 +216,7 @@ def test_an_event_says_what_it_was_before() -> None:
     assert event.message == "current deployment dep-old changed from BUILDING to ACTIVE"
 
 
-def test_a_trouble_that_stays_is_told_once() -> None:
+def test_a_trouble_that_stays_is_reported_once() -> None:
     old = project(FRESH, report(ACTIVE, NOT_FOUND))
     assert list(changes(old, project(old, report(ACTIVE, NOT_FOUND)))) == []
 

@@ -13,9 +13,9 @@ def drifts(count: int) -> tuple[Drift, ...]:
 
 
 @table(
-    Case("none", "nothing to tell", 0, ""),
+    Case("none", "nothing to report", 0, ""),
     Case("one", "path, what is, what is wanted", 1, "p0 is 2, wanted 1"),
-    Case("five", "all are told", 5, "; ".join(f"p{i} is 2, wanted 1" for i in range(5))),
+    Case("five", "all are reported", 5, "; ".join(f"p{i} is 2, wanted 1" for i in range(5))),
     Case("six", "a longer list ends in dots", 6, "; ".join(f"p{i} is 2, wanted 1" for i in range(5)) + "; ..."),
 )
 def test_listed(case: Case) -> None:

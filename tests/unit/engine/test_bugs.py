@@ -88,7 +88,7 @@ class Memory:
 
     def forget(self, uid: str) -> None: ...
 
-    def emit(self, resource: Resource, told: EventRecord) -> None: ...
+    def emit(self, resource: Resource, reported: EventRecord) -> None: ...
 
     def said(self, key: Key, kind: str) -> tuple[str, str] | None:
         """Reason and message of a condition."""
@@ -178,7 +178,7 @@ async def test_others_are_handled_and_the_broken_one_recovers_when_the_cause_is_
 
 
 @pytest.mark.asyncio
-async def test_a_bug_while_the_api_server_is_away_is_told_later(memory: Memory) -> None:
+async def test_a_bug_while_the_api_server_is_away_is_reported_later(memory: Memory) -> None:
     subject = reconciler(memory)
     memory.away = True
     assert await subject.reconcile(BROKEN) is not None

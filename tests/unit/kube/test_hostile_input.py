@@ -161,7 +161,7 @@ def using(name: str = "baseten", key: str = "api-key") -> Resource:
     return replace(read(raw()), spec=spec)
 
 
-def look(document: Any, resource: Resource | None = None) -> tuple[ApiKey | KeyUnavailableError, list[str]]:
+def poll(document: Any, resource: Resource | None = None) -> tuple[ApiKey | KeyUnavailableError, list[str]]:
     async def ask() -> ApiKey | KeyUnavailableError:
         async with server.keys() as keys:
             try:
@@ -188,7 +188,7 @@ MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 @example(value=b"k" * 1024 * 1024)
 @example(value=b"key\r\nX-Injected: 1")
 def test_a_secret_of_any_bytes_is_a_key_or_says_why_not(value: bytes) -> None:
-    found, _ = look({"data": {"api-key": base64.b64encode(value).decode()}})
+    found, _ = poll({"data": {"api-key": base64.b64encode(value).decode()}})
     if isinstance(found, ApiKey):
         assert found.reveal() == value.decode().rstrip()
         assert all("!" <= each <= "~" for each in found.reveal())
@@ -202,14 +202,14 @@ def test_a_secret_of_any_bytes_is_a_key_or_says_why_not(value: bytes) -> None:
     "document", [{}, {"data": None}, {"data": {}}, {"data": {"other": "eA=="}}, {"kind": "Secret", "stringData": {"api-key": "x"}}]
 )
 def test_a_secret_without_the_key_says_so(document: Any) -> None:
-    found, _ = look(document)
+    found, _ = poll(document)
     assert isinstance(found, KeyUnavailableError)
     assert found.reason == Reason.SECRET_KEY_NOT_FOUND
 
 
 @pytest.mark.parametrize("value", ["not base64!", "eA", "=", "\u00e9"])
 def test_a_value_that_is_not_base64_says_so(value: str) -> None:
-    found, _ = look({"data": {"api-key": value}})
+    found, _ = poll({"data": {"api-key": value}})
     assert isinstance(found, KeyUnavailableError)
     assert found.reason == Reason.INVALID_API_KEY
 
@@ -217,7 +217,7 @@ def test_a_value_that_is_not_base64_says_so(value: str) -> None:
 @MANY
 @given(name=SUBDOMAIN)
 def test_the_secret_that_is_read_is_the_one_that_was_named(name: str) -> None:
-    _, paths = look({"data": {"api-key": "eA=="}}, using(name))
+    _, paths = poll({"data": {"api-key": "eA=="}}, using(name))
     assert set(paths) == {f"/api/v1/namespaces/team/secrets/{name}"}
 
 
@@ -228,7 +228,7 @@ DOTS = [".", ".."]
 @pytest.mark.parametrize("name", [*HOSTILE_NAMES, *DOTS])
 def test_a_secret_name_that_kubernetes_would_not_allow_leads_nowhere_else(name: str) -> None:
     """The schema keeps such a name out of spec.apiKeySecretRef; this is for what got in without it."""
-    _, paths = look({"data": {"api-key": "eA=="}}, using(name))
+    _, paths = poll({"data": {"api-key": "eA=="}}, using(name))
     assert {unquote(each.removeprefix("/api/v1/namespaces/team/secrets/")) for each in paths} <= {name}
     assert all(each.count("/") == 6 for each in paths)
 

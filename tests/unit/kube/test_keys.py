@@ -269,7 +269,7 @@ async def test_a_rotated_value_is_found_by_the_run_that_follows_the_refusal() ->
 
 
 @pytest.mark.asyncio
-async def test_while_a_value_is_refused_its_secret_is_looked_at_for_another_one() -> None:
+async def test_while_a_value_is_refused_its_secret_is_polled_for_another_one() -> None:
     async with world() as seen:
         seen.put("shared", api_key="old")
         await seen.key("a")

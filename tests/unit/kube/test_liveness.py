@@ -18,7 +18,7 @@ from chainenv.kube.cluster import Cluster
 from chainenv.kube.queue import Queue
 from chainenv.settings import load
 
-ONE, OTHER, LOOK = (Key("team", name) for name in ("one", "other", "look"))
+ONE, OTHER, POLL = (Key("team", name) for name in ("one", "other", "poll"))
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -80,7 +80,7 @@ async def test_a_change_passes_others_and_is_not_late_for_that() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_change_of_what_is_known_passes_new_ones_and_a_look_passes_nobody() -> None:
+async def test_a_change_of_what_is_known_passes_new_ones_and_a_poll_passes_nobody() -> None:
     order: list[Key] = []
 
     async def handle(key: Key) -> float | None:
@@ -89,15 +89,15 @@ async def test_a_change_of_what_is_known_passes_new_ones_and_a_look_passes_nobod
 
     queue = Queue(handle, workers=1)
     queue.add(ONE)
-    queue.add(LOOK)
+    queue.add(POLL)
     async with running(queue.run()):
         await until(lambda: len(order) == 2)
-    queue.add(LOOK)
+    queue.add(POLL)
     queue.add(OTHER, changed=True)
     queue.add(ONE, changed=True)
     async with running(queue.run()):
         await until(lambda: len(order) == 5)
-    assert order[2:] == [ONE, OTHER, LOOK]
+    assert order[2:] == [ONE, OTHER, POLL]
 
 
 @pytest.mark.asyncio

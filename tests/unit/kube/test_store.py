@@ -18,8 +18,8 @@ def raw(version: int, name: str = "staging", namespace: str = HERE) -> dict[str,
     return {"metadata": {**meta, "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"chainID": f"of-{name}"}}
 
 
-def new_store(told: list[Key] | None = None) -> ObjectStore:
-    heard: list[Key] = [] if told is None else told
+def new_store(reported: list[Key] | None = None) -> ObjectStore:
+    heard: list[Key] = [] if reported is None else reported
     return ObjectStore(Cluster(client.ApiClient(client.Configuration(host="http://127.0.0.1:1"))), heard.append, lambda: None)
 
 
@@ -35,14 +35,14 @@ def test_a_list_that_was_made_before_a_deletion_does_not_bring_it_back() -> None
 
 
 def test_what_is_not_in_a_list_is_gone_unless_it_came_later() -> None:
-    told: list[Key] = []
-    store = new_store(told)
+    reported: list[Key] = []
+    store = new_store(reported)
     for version, name in ((5, "old"), (7, "kept"), (12, "young")):
         store.put(raw(version, name))
-    told.clear()
+    reported.clear()
     assert store.complete({Key(HERE, "kept")}, 10, None) == 1
     assert {key.name for key in store.known()} == {"kept", "young"}
-    assert [key.name for key in told] == ["old"]
+    assert [key.name for key in reported] == ["old"]
 
 
 def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
@@ -56,10 +56,10 @@ def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
 
 
 def test_the_same_again_is_no_news() -> None:
-    told: list[Key] = []
-    store = new_store(told)
+    reported: list[Key] = []
+    store = new_store(reported)
     assert [store.put(raw(version)) for version in (5, 5, 4, 6)] == [True, False, False, True]
-    assert len(told) == 1, "another version with nothing that a decision is made from changes nothing"
+    assert len(reported) == 1, "another version with nothing that a decision is made from changes nothing"
 
 
 def test_only_a_proxy_for_the_api_server_is_one(monkeypatch: Any) -> None:

@@ -28,9 +28,9 @@ def raw(version: int, uid: str = "older") -> dict[str, Any]:
 
 
 def new_store(url: str = "http://127.0.0.1:1", gone: list[tuple[Key, str]] | None = None) -> ObjectStore:
-    told: list[tuple[Key, str]] = [] if gone is None else gone
+    reported: list[tuple[Key, str]] = [] if gone is None else gone
     cluster = Cluster(client.ApiClient(client.Configuration(host=url)))
-    return ObjectStore(cluster, lambda _: None, lambda: None, lambda key, uid: told.append((key, uid)))
+    return ObjectStore(cluster, lambda _: None, lambda: None, lambda key, uid: reported.append((key, uid)))
 
 
 def held(store: ObjectStore) -> str | None:
@@ -125,7 +125,7 @@ async def writing(
 
 BEFORE_THE_ANSWER: dict[str, tuple[tuple[Event, ...], str | None]] = {
     "deleted": ((deleted(9),), None),
-    "told, deleted": ((put(7), deleted(9)), None),
+    "reported, deleted": ((put(7), deleted(9)), None),
     "deleted, then an older word of it": ((deleted(9), put(8)), None),
     "not in a list": ((listed(9),), None),
     "deleted, and a list": ((deleted(9), listed(12)), None),

@@ -38,13 +38,13 @@ def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
     assert "cannot start /does/not/exist" in child.log_tail()
 
 
-def test_an_early_end_is_told_with_the_end_of_the_log(tmp_path: Path) -> None:
+def test_an_early_end_is_reported_with_the_end_of_the_log(tmp_path: Path) -> None:
     child = shell(tmp_path, "echo the port is taken; exit 1")
     with pytest.raises(ProcessDiedError, match=r"the script ended with exit code 1[\s\S]*the port is taken"):
         child.wait_until(lambda: False, timeout=30)
 
 
-def test_not_ready_in_time_is_told_with_the_end_of_the_log(tmp_path: Path) -> None:
+def test_not_ready_in_time_is_reported_with_the_end_of_the_log(tmp_path: Path) -> None:
     child = shell(tmp_path, f"echo thinking; {FOREVER}")
     wait_for(child.log_tail, "the first output")
     with pytest.raises(NotReadyError, match=r"not ready after 0 s[\s\S]*thinking"):

@@ -188,7 +188,7 @@ def test_pages_stay_whole_while_more_comes(api: Api, simulator: Simulator, direc
     assert (cursor is None) is (direction == "DESC")
 
 
-def test_twenty_on_a_page_unless_told(api: Api, simulator: Simulator) -> None:
+def test_twenty_on_a_page_unless_asked(api: Api, simulator: Simulator) -> None:
     for _ in range(21):
         simulator.add_audit_entry("abcd1234", "CHAIN_DEPLOYED")
     assert len(api.http.get(LOG).json()["items"]) == 20

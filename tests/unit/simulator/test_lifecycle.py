@@ -301,7 +301,7 @@ def test_the_control_api_refuses_nonsense(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "shown", "told"),
+    ("status", "shown", "reported"),
     [
         ("BUILDING", "RELEASING", False),
         ("ACTIVE", "RAMPING_UP", False),
@@ -310,7 +310,7 @@ def test_the_control_api_refuses_nonsense(simulator: Simulator) -> None:
         ("INACTIVE", "CANCELED", False),
     ],
 )
-def test_how_far_a_promotion_is(api: Api, simulator: Simulator, status: str, shown: str, told: bool) -> None:
+def test_how_far_a_promotion_is(api: Api, simulator: Simulator, status: str, shown: str, reported: bool) -> None:
     _active(api, simulator)
     assert api.staging()["in_progress_promotion"] is None
     simulator.set_options(promotion_seconds=1000, failed_candidate_seconds=1000)
@@ -319,7 +319,7 @@ def test_how_far_a_promotion_is(api: Api, simulator: Simulator, status: str, sho
     simulator.set_deployment(candidate, status=status)
     progress = api.staging()["in_progress_promotion"]
     assert progress["status"] == shown
-    assert (candidate in (progress["error_message"] or "")) is told
+    assert (candidate in (progress["error_message"] or "")) is reported
     simulator.set_options(wire_shape="old")
     assert "in_progress_promotion" not in api.staging()
 

@@ -1,4 +1,4 @@
-"""What many cases at once need, and what the API server's audit log tells of the operator."""
+"""What many cases at once need, and what the API server's audit log records of the operator."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def version(case: Case) -> str:
     return found
 
 
-def told(case: Case) -> Mapping[str, int]:
-    """How often each event was told, by reason and message."""
+def reported(case: Case) -> Mapping[str, int]:
+    """How often each event was reported, by reason and message."""
     return {f"{each['reason']}: {each['message']}": each["count"] for each in case.events()}
 
 
