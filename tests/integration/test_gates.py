@@ -192,6 +192,6 @@ def test_an_aborted_rollout_is_not_retried(slow: Case) -> None:
     slow.wait_event("RolloutAborted", candidate)
     slow.wait_condition("Stalled", "True", "RolloutAborted", candidate)
     wait_until("it is off", lambda: slow.status_of(candidate) == "INACTIVE")
-    slow.wait_looks()
+    slow.wait_polls()
     assert len(slow.sent()) == 2
     assert slow.current() == current

@@ -80,12 +80,12 @@ def test_what_serves_by_now_is_left_alone() -> None:
         assert simulation.baseten.deployments[names[0]].status == "ACTIVE"
 
 
-def test_a_deadline_is_told_when_it_passes_and_ends_with_the_rollout() -> None:
+def test_a_deadline_is_reported_when_it_passes_and_ends_with_the_rollout() -> None:
     slow = {"build_seconds": 1800.0}
-    told: list[str] = []
-    looks = [call(at, lambda s: told.append(s.conditions.get("Stalled", {}).get("reason", ""))) for at in (500, 700, 3.5 * HOUR)]
-    run(spec(deploymentID="d1", rollout={"deadlineSeconds": 600}), *looks, hours=4, shape=slow)
-    assert told == ["", "RolloutDeadlineExceeded", ""]
+    reported: list[str] = []
+    polls = [call(at, lambda s: reported.append(s.conditions.get("Stalled", {}).get("reason", ""))) for at in (500, 700, 3.5 * HOUR)]
+    run(spec(deploymentID="d1", rollout={"deadlineSeconds": 600}), *polls, hours=4, shape=slow)
+    assert reported == ["", "RolloutDeadlineExceeded", ""]
 
 
 def test_instance_types_above_the_budget_wait_until_it_is_raised() -> None:

@@ -22,7 +22,7 @@ def seen(minutes: float, current: str | None, **more: Any) -> Observed:
     return Observed(at(minutes), current, **{"origins": OURS, **more})
 
 
-def told(*observations: Observed) -> History:
+def reported(*observations: Observed) -> History:
     history: History = ()
     for observation in observations:
         history = fold(history, observation)
@@ -49,12 +49,12 @@ def brief(history: History) -> list[tuple[str, str]]:
     Case("an answer that comes later", "it was our rollout after all", (seen(0, "b", origins={}), seen(1, "b")), [("b", "Promotion")]),
 )
 def test_the_cause(case: Case) -> None:
-    assert brief(told(*case.given)) == case.expected, case.why
+    assert brief(reported(*case.given)) == case.expected, case.why
 
 
 def test_times_sources_and_actors() -> None:
     later = (seen(3, "b", actors={"b": "API key abcd"}), seen(4, "x", actors={"x": "UI"}))
-    history = told(seen(0, "a", created=True), seen(1, "a"), seen(2, "b"), *later)
+    history = reported(seen(0, "a", created=True), seen(1, "a"), seen(2, "b"), *later)
     assert history == (
         HistoryEntry(deployment_id="x", cause="External", since=at(4), by="UI"),
         HistoryEntry(deployment_id="b", cause="Promotion", source="source-of-b", since=at(2), until=at(4), by="API key abcd"),
@@ -64,24 +64,26 @@ def test_times_sources_and_actors() -> None:
 
 def test_a_wish_for_what_serves_already_is_no_cause() -> None:
     """deploymentID was set to it afterwards."""
-    assert brief(told(seen(0, "a", created=True), seen(2, "a", origins={"a": Origin(Cause.PROMOTION, at(1), "a")}))) == [("a", "Created")]
+    assert brief(reported(seen(0, "a", created=True), seen(2, "a", origins={"a": Origin(Cause.PROMOTION, at(1), "a")}))) == [
+        ("a", "Created")
+    ]
 
 
 def test_what_still_builds_ends_what_served() -> None:
-    assert [(e.deployment_id, e.until) for e in told(seen(0, "a"), seen(1, "b", serves=False))] == [("a", at(1))]
+    assert [(e.deployment_id, e.until) for e in reported(seen(0, "a"), seen(1, "b", serves=False))] == [("a", at(1))]
 
 
 def test_who_did_it_is_not_overwritten() -> None:
-    assert told(seen(0, "a", actors={"a": "UI"}), seen(1, "a", actors={"a": "API"}))[0].by == "UI"
+    assert reported(seen(0, "a", actors={"a": "UI"}), seen(1, "a", actors={"a": "API"}))[0].by == "UI"
 
 
 def test_a_clock_that_goes_back_makes_no_time_negative() -> None:
-    history = told(seen(5, "a"), seen(0, "b"), seen(1, "c"))
+    history = reported(seen(5, "a"), seen(0, "b"), seen(1, "c"))
     assert [(e.since, e.until) for e in history] == [(at(5), None), (at(5), at(5)), (at(5), at(5))]
 
 
 def test_at_most_ten_are_kept_the_newest() -> None:
-    history = told(*(seen(n, f"d{n}") for n in range(15)))
+    history = reported(*(seen(n, f"d{n}") for n in range(15)))
     assert [entry.deployment_id for entry in history] == [f"d{n}" for n in range(14, 4, -1)]
 
 
@@ -92,7 +94,7 @@ def test_a_lost_history_starts_anew() -> None:
 
 # -- cleanup -------------------------------------------------------------------------------------------------------
 
-FOUR = told(*(seen(n, name) for n, name in enumerate("abcd")))
+FOUR = reported(*(seen(n, name) for n, name in enumerate("abcd")))
 """d serves since minute 3; c stopped then, b at 2, a at 1."""
 
 
@@ -134,7 +136,7 @@ def test_what_was_cleaned_up_is_not_due_again() -> None:
 
 
 def test_a_deployment_that_served_twice_counts_once_from_when_it_last_stopped() -> None:
-    history = told(seen(0, "a"), seen(1, "b"), seen(2, "a"), seen(3, "b"))
+    history = reported(seen(0, "a"), seen(1, "b"), seen(2, "a"), seen(3, "b"))
     assert due(history, rules(1), Needed("b"), at(99)) == ()
     assert due(history, rules(0, 3600), Needed("b"), at(62)) == ()
     assert due(history, rules(0, 3600), Needed("b"), at(63)) == ("a",)

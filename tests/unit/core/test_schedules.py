@@ -228,8 +228,8 @@ BECAME = ("ScheduleActive", "schedule day became active")
 @table(
     Case("an edge", "shown and told", (report(SEEN, schedule=DAY_STATUS), NIGHT_STATUS), (DAY_STATUS, [BECAME])),
     Case("the first run", "active from the start", (report(SEEN, schedule=DAY_STATUS), None), (DAY_STATUS, [BECAME])),
-    Case("none at first", "nothing to tell", (report(SEEN, schedule=NIGHT_STATUS), None), (NIGHT_STATUS, [])),
-    Case("no edge", "nothing to tell", (report(SEEN, schedule=DAY_STATUS), DAY_STATUS), (DAY_STATUS, [])),
+    Case("none at first", "nothing to report", (report(SEEN, schedule=NIGHT_STATUS), None), (NIGHT_STATUS, [])),
+    Case("no edge", "nothing to report", (report(SEEN, schedule=DAY_STATUS), DAY_STATUS), (DAY_STATUS, [])),
     Case(
         "from one to the other",
         "both are named",
