@@ -10,8 +10,8 @@ from typing import Any
 from .apiserver import ApiServer, Raw
 from .baseten import Baseten
 from .declared import allowed, declared_types, differs, flat_promotion
-from .schedules import in_force
 from .model import OFF, RUNNING, SERVING, Environment
+from .schedules import in_force
 from .wire import ROLLOUTS, Network, Sent
 
 Json = dict[str, Any]

@@ -96,7 +96,6 @@ class Measures:
         if now:
             self._chainlets[key] = now
 
-
     def _show_schedule(self, key: Key, active: str | None) -> None:
         before, now = self._schedules.pop(key, None), active and active[:MOST_CHARACTERS]
         if before and before != now:
