@@ -39,7 +39,7 @@ def next_poll(report: Report, intervals: Intervals, *, missing: bool, unchanged:
         return min(intervals.progress, CONFIRM) * spread
     if missing:
         return intervals.vanish * (1 + 0.1 * jitter)
-    # A refused create: perhaps because the environment exists and does not show yet (docs/baseten-api.md, "Limits and errors").
+    # A refused create: perhaps because the environment exists and does not show yet (docs/baseten-api.md, "Errors").
     refused = report.observed and report.environment is None and any(f.reason == Reason.REFUSED for f in report.findings)
     if report.moving or (refused and unchanged < MOST_LATER_POLLS):
         slow = intervals.progress * 1.2 ** min(unchanged, 30)
