@@ -39,15 +39,15 @@ async def main(api_server: str, ca: str, token: str, baseten_url: str, count: st
 
 
 async def _added(cluster: aiohttp.ClientSession, count: int) -> AsyncIterator[Json]:
-    seen: set[str] = set()
+    observed: set[str] = set()
     async with aclosing(watching(cluster)) as lines:
         async for line in lines:
             event = json.loads(line)
             name = event["object"]["metadata"]["name"]
-            if event["type"] == "ADDED" and name not in seen:
-                seen.add(name)
+            if event["type"] == "ADDED" and name not in observed:
+                observed.add(name)
                 yield event["object"]
-            if len(seen) == count:
+            if len(observed) == count:
                 return
 
 
@@ -59,26 +59,26 @@ async def _one(baseten: aiohttp.ClientSession, cluster: aiohttp.ClientSession, r
     async with baseten.post(environments, json=_body(name)) as answer:
         created = time.monotonic()
         await _write(cluster, name, await answer.json())
-    await _tell(cluster, resource)
+    await _emit(cluster, resource)
     await asyncio.sleep(max(0.0, created + LOAD_SECONDS - time.monotonic()))
     while True:
         async with baseten.get(f"{environments}/{name}") as answer:
-            seen = await answer.json()
-        if seen["current_deployment"]["status"] == "ACTIVE":
-            return await _write(cluster, name, seen)
+            observed = await answer.json()
+        if observed["current_deployment"]["status"] == "ACTIVE":
+            return await _write(cluster, name, observed)
         await asyncio.sleep(LOAD_SECONDS / 10)
 
 
-async def _write(cluster: aiohttp.ClientSession, name: str, seen: Json) -> None:
-    current = seen["current_deployment"]
+async def _write(cluster: aiohttp.ClientSession, name: str, observed: Json) -> None:
+    current = observed["current_deployment"]
     ready = {"type": "Ready", "status": str(current["status"] == "ACTIVE"), "reason": "Observed", "message": "", "observedGeneration": 1}
-    conditions = [{**ready, "lastTransitionTime": seen["created_at"]}]
+    conditions = [{**ready, "lastTransitionTime": observed["created_at"]}]
     status = {"observedGeneration": 1, "conditions": conditions, "currentDeployment": {"id": current["id"], "status": current["status"]}}
     async with cluster.patch(f"{RESOURCES}/{name}/status", json={"status": status}, headers=MERGE_PATCH) as answer:
         await answer.read()
 
 
-async def _tell(cluster: aiohttp.ClientSession, resource: Json) -> None:
+async def _emit(cluster: aiohttp.ClientSession, resource: Json) -> None:
     about = {key: resource["metadata"][key] for key in ("name", "namespace", "uid")}
     event = {
         "metadata": {"generateName": f"{about['name']}.", "namespace": about["namespace"]},

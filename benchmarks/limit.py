@@ -34,7 +34,7 @@ def measure(count: int = 1000) -> Iterator[str]:
         seconds = max(posts) - min(posts)
         yield f"  from the first creation to the last     {seconds:6.1f} s   ratio {seconds / bound:.2f} (budget 1.1)"
         yield f"  most creations in any second            {most_in_a_second(posts):6d}"
-        yield f"  all seen ACTIVE                         {whole:6.1f} s"
+        yield f"  all observed ACTIVE                     {whole:6.1f} s"
         yield f"  429                                     {refused:6.0f}     (budget 0)"
         middle, worst = quantile(waits, 0.5), max(waits)
         yield f"  a change meanwhile is at Baseten after  {middle:6.2f} s   median, {worst:.2f} s at most, {len(waits)} changes"

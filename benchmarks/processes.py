@@ -35,7 +35,7 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 def _name(pid: int) -> str | None:
-    """A supervisor has the command that it looks after among its own arguments."""
+    """A supervisor has the command that it runs among its own arguments."""
     words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     if "--watch-stdin" in words:
         return None

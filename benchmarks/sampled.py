@@ -35,7 +35,7 @@ PARTS: tuple[tuple[str, str, str], ...] = (
     ("rules", "/chainenv/crd/", ""),
     ("logs", "/logging/", ""),
 )
-"""Part, file, function (any when empty). From the innermost frame outwards, the first that is one of these says which part it is."""
+"""Part, file, function (any when empty). From the innermost frame outwards, the first that is one of these decides which part it is."""
 BETWEEN: tuple[tuple[str, str], ...] = (
     ("sockets, TLS, parsing of HTTP", "/aiohttp/"),
     ("sockets, TLS, parsing of HTTP", "/asyncio/selector_events.py"),
@@ -44,11 +44,11 @@ BETWEEN: tuple[tuple[str, str], ...] = (
     ("event loop", "/asyncio/"),
     ("event loop", "/selectors.py"),
 )
-"""The same for what the event loop called without saying on whose behalf."""
+"""The same for what the event loop called without a caller."""
 
 
 class Sampler:
-    """On the process' CPU clock: what waits, for whatever reason, is not seen."""
+    """On the process' CPU clock: what waits, for whatever reason, is not counted."""
 
     def __init__(self) -> None:
         self._spent = 0.0

@@ -1,4 +1,4 @@
-"""From apply to seen Ready for many resources at once, beside the leanest script that makes the same calls and writes, in one run."""
+"""From apply to observed Ready for many resources at once, beside the leanest script that makes the same calls and writes, in one run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _line(name: str, spent: Cost, cpu: float) -> str:
 
 
 def cost(here: World, resources: list[Json]) -> Cost:
-    """Of applying them, with whoever looks after them running."""
+    """Of applying them, with their operator running."""
     counts, cpu = here.counts(), cpu_seconds()
     seconds = asyncio.run(here.seconds_until_ready(resources))
     whole, after = here.whole(), cpu_seconds()
@@ -67,9 +67,9 @@ def cost(here: World, resources: list[Json]) -> Cost:
 
 
 def floor(here: World, resources: list[Json]) -> Cost:
-    """On resources that no operator looks at; they are gone afterwards."""
-    told = (here.plane.url, str(here.plane.ca_file), here.plane.token_for(), here.simulator.base_url, str(len(resources)))
-    command = [sys.executable, "-m", "benchmarks.floor", *told]
+    """On resources that no operator works on; they are gone afterwards."""
+    arguments = (here.plane.url, str(here.plane.ca_file), here.plane.token_for(), here.simulator.base_url, str(len(resources)))
+    command = [sys.executable, "-m", "benchmarks.floor", *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as script:
         assert script.stdout is not None
         assert script.stdout.readline() == "ready\n"

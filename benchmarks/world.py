@@ -115,7 +115,7 @@ class Operator:
         while not fits():
             self._child.require_alive()
             if time.monotonic() > deadline:
-                sys.exit(f"not within {PATIENCE_SECONDS:.0f} s: {what}; the operator said:\n{self._child.log_tail()}")
+                sys.exit(f"not within {PATIENCE_SECONDS:.0f} s: {what}; the operator's log:\n{self._child.log_tail()}")
             time.sleep(interval)
 
 
@@ -171,7 +171,7 @@ class World:
             yield api
 
     async def seconds_until_ready(self, resources: list[Json]) -> float:
-        """Applies them; from the first on, until the API server tells that the last is Ready."""
+        """Applies them; from the first on, until the API server reports the last as Ready."""
         begun = time.perf_counter()
         await asyncio.gather(self.create(resources), self._ready({each["metadata"]["name"] for each in resources}))
         return time.perf_counter() - begun
@@ -279,7 +279,7 @@ async def _ask(api: aiohttp.ClientSession, method: str, path: str, **more: Any) 
 
 
 def delays(here: World, changed: dict[str, float], since: int = 0) -> list[float]:
-    """From each change of promotion settings, as `World.change` told, until it was at Baseten, seconds."""
+    """From each change of promotion settings, as `World.change` returned it, until it was at Baseten, seconds."""
     arrived = here.simulator.wait_journal(len(changed), since=since, method="PATCH", timeout=60)
     at = {each.path.rpartition("/")[2]: each.time for each in arrived}
     return [at[name] - moment for name, moment in changed.items()]

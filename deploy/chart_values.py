@@ -96,11 +96,11 @@ class Values:
         schema: Json = {}
         while line > 0 and self._lines[line - 1].strip().startswith("#"):
             line -= 1
-            said = self._lines[line].strip().removeprefix("#").strip()
-            if said.startswith(SCHEMA):
-                schema = json.loads(said.removeprefix(SCHEMA))
+            text = self._lines[line].strip().removeprefix("#").strip()
+            if text.startswith(SCHEMA):
+                schema = json.loads(text.removeprefix(SCHEMA))
             else:
-                words.insert(0, said)
+                words.insert(0, text)
         return " ".join(words), schema
 
 

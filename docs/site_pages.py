@@ -12,6 +12,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 PAGES = ROOT / "build" / "pages"
+IMAGES = DOCS / "images"
 REPOSITORY = "https://git.example.com/platform/chainenv/blob/main"
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -22,6 +23,7 @@ def main() -> None:
         page = PAGES / target
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(relinked(source, target), encoding="utf-8")
+    shutil.copytree(IMAGES, PAGES / IMAGES.name)
 
 
 def pages() -> dict[Path, Path]:
@@ -39,6 +41,8 @@ def relinked(source: Path, target: Path) -> str:
         if path in known:
             up = "../" * len(target.parent.parts)
             return f"]({up}{known[path]}{anchor})"
+        if path.parent == IMAGES:
+            return f"]({'../' * len(target.parent.parts)}{IMAGES.name}/{path.name}{anchor})"
         return f"]({REPOSITORY}/{path.relative_to(ROOT)}{anchor})"
 
     return LINK.sub(link, source.read_text(encoding="utf-8"))

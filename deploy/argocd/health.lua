@@ -14,6 +14,9 @@ local ready, synced, stalled, reconciling = found.Ready, found.Synced, found.Sta
 -- A request to Baseten that failed says nothing about the environment.
 local passing = {Unavailable = true, RateLimited = true, Conflict = true, InternalError = true}
 
+-- A rollout that waits for a person or for the clock.
+local waiting = {WaitingForApproval = true, WaitingForWindow = true}
+
 local function is(condition, reason)
   return condition ~= nil and condition.reason == reason
 end
@@ -54,6 +57,9 @@ elseif holds(stalled) then
 elseif is(ready, "DeploymentFailed") and not holds(reconciling) then
   health.status = "Degraded"
   health.message = described(ready)
+elseif holds(reconciling) and waiting[reconciling.reason] and (holds(ready) or is(ready, "NoDeployment")) then
+  health.status = "Suspended"
+  health.message = described(reconciling)
 elseif under_way then
   health.message = described(reconciling)
   if holds(ready) then

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from . import __version__
 
@@ -69,6 +71,56 @@ schedule_active = Gauge(
     "1 for the autoscaling schedule of a ChainEnvironment that is active.",
     ["resource_namespace", "resource", "schedule"],
     registry=REGISTRY,
+)
+
+rollouts = Counter(
+    "chainenv_rollouts",
+    "Rollouts that this operator began and saw end, by outcome: succeeded, failed, aborted.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+rollouts_waiting = Gauge(
+    "chainenv_rollouts_waiting", "ChainEnvironments with a rollout that is wanted and not begun.", ["waits_for"], registry=REGISTRY
+)
+
+Sample = tuple[tuple[str, ...], float]
+
+
+class ByResource(Collector):
+    """A gauge whose samples are made when somebody scrapes: a series of its own for each of ten thousand resources would take more
+    memory than all else that is known of them."""
+
+    def __init__(self, name: str, documentation: str, labels: tuple[str, ...], samples: Callable[[], Iterable[Sample]]) -> None:
+        self._name, self._documentation, self._samples = name, documentation, samples
+        self._labelnames = ("resource_namespace", "resource", *labels)
+        REGISTRY.register(self)
+
+    def describe(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(self._name, self._documentation, labels=self._labelnames)
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(self._name, self._documentation, labels=self._labelnames)
+        for values, value in self._samples():
+            family.add_metric(values, value)
+        yield family
+
+
+costs: dict[tuple[str, str], dict[str, str]] = {}
+"""US dollars an hour as decimal text, by kind, for each resource."""
+rollouts_begun: dict[tuple[str, str], float] = {}
+"""When the rollout was begun that is under way, in seconds since 1970, for each resource that has one."""
+
+ByResource(
+    "chainenv_cost_usd_per_hour",
+    "What the replicas of current and candidate deployment cost: now, and at fewest and most replicas.",
+    ("kind",),
+    lambda: (((*key, kind), float(amount)) for key, kinds in list(costs.items()) for kind, amount in kinds.items()),
+)
+ByResource(
+    "chainenv_rollout_age_seconds",
+    "Since when the rollout is under way that the operator began.",
+    (),
+    lambda: ((key, max(0.0, time.time() - began)) for key, began in list(rollouts_begun.items())),
 )
 
 KEPT_SECONDS = 3.0

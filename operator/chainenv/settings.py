@@ -73,10 +73,6 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-def _namespaces(value: Any) -> Any:
-    return tuple(_namespace(part) for part in _parts(value)) if isinstance(value, str) else value
-
-
 @dataclass(frozen=True, slots=True)
 class KeyGrants:
     """Whose resources may use the operator's own key: all, those of a namespace, or those of a namespace for one chain."""
@@ -112,7 +108,9 @@ class KeyGrants:
 
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Namespaces = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_namespaces)]
+Namespaces = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(lambda value: tuple(map(_namespace, _parts(value))) if isinstance(value, str) else value)
+]
 Grants = Annotated[KeyGrants, NoDecode, BeforeValidator(lambda value: KeyGrants.parse(value) if isinstance(value, str) else value)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 

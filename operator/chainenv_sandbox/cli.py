@@ -18,7 +18,7 @@ KUBECONFIG = Path(".sandbox/kubeconfig")
 
 
 class Group(click.Group):
-    """Imports the commands of other parts only when they are asked for, and says expected errors without a traceback."""
+    """Imports the commands of other parts only when they are asked for, and shows expected errors without a traceback."""
 
     elsewhere: ClassVar[dict[str, str]] = {
         "baseten": "chainenv_sandbox.baseten.cli:baseten",
@@ -69,7 +69,7 @@ def main() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Apply the *.yaml of this directory.  [default: crds/ of the checkout, when there is one]",
 )
-@click.option("--audit", is_flag=True, help="Record every request to the API server (metadata) and say in which file.")
+@click.option("--audit", is_flag=True, help="Record every request to the API server (metadata), in a file that is named at the start.")
 def up(kubeconfig: Path | None, write_kubeconfig: Path, no_baseten: bool, baseten_port: int, crds: Path | None, audit: bool) -> None:
     """Start everything and keep it running until Ctrl-C.
 

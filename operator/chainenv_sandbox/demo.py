@@ -1,4 +1,4 @@
-"""`chainenv-sandbox demo`: the story of one chain environment, told with the real commands and their real output."""
+"""`chainenv-sandbox demo`: the story of one chain environment, played with the real commands and their real output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import httpx
 
 from chainenv_sandbox.baseten.process import start_simulator
 from chainenv_sandbox.controlplane import ControlPlane
-from chainenv_sandbox.controlplane.progress import say
+from chainenv_sandbox.controlplane.progress import report
 from chainenv_sandbox.demo_shell import Shell
 from chainenv_sandbox.processes import Child
 from chainenv_sandbox.up import CHECK_SECONDS, ESTABLISHED, SIMULATOR_KEY, checkout, interrupted_by_signals
@@ -44,6 +44,7 @@ BY_HAND = f"""curl -fsS --noproxy '*' -X PATCH -H "Authorization: Api-Key $BASET
 TO_PLAY_WITH = (
     "kubectl get chenv --watch",
     "kubectl get chenv staging -o yaml",
+    "chainenv status staging --watch",
     "kubectl edit chenv staging",
     f"kubectl apply -f {SAMPLE}    # back to the first instance types",
     f"""curl --noproxy '*' -H "Authorization: Api-Key $BASETEN_API_KEY" "{ENVIRONMENT}\"""",
@@ -60,21 +61,21 @@ def demo() -> None:
     root = checkout()
     if root is None:
         raise click.ClickException("the demo applies the files of a checkout (crds/, deploy/samples/): run it from one")
-    sys.exit(_tell(root, started))
+    sys.exit(_play(root, started))
 
 
-def _tell(root: Path, started: float) -> int:
-    told = False
+def _play(root: Path, started: float) -> int:
+    finished = False
     try:
         with interrupted_by_signals(), ExitStack() as stack:
             stage = _set(stack, root)
             operator = _story(stage, started)
-            told = True
+            finished = True
             if sys.stdin.isatty() and sys.stdout.isatty():
                 _stay(stage.shell, operator)
     except KeyboardInterrupt:
-        say("stopped")
-    return 0 if told else INTERRUPTED
+        report("stopped")
+    return 0 if finished else INTERRUPTED
 
 
 @dataclass(frozen=True)
@@ -109,58 +110,62 @@ def _story(stage: Stage, started: float) -> Child:
     """Returns the operator, which goes on running."""
     operator = _begin(stage.shell)
     _create(stage.shell)
-    stage.shell.tell(f"Serving, {time.monotonic() - started:.1f} s after the start of this demo.")
-    deployment = _look(stage.shell)
+    stage.shell.narrate(f"Serving, {time.monotonic() - started:.1f} s after the start of this demo.")
+    deployment = _inspect(stage.shell)
     _roll(stage.shell, deployment)
-    _put_back(stage)
+    _correct(stage)
     return operator
 
 
 def _begin(shell: Shell) -> Child:
-    shell.tell("A real Kubernetes API server and a simulator of Baseten run on this machine. To use them from another terminal:")
+    shell.narrate("A real Kubernetes API server and a simulator of Baseten run on this machine. To use them from another terminal:")
     for line in shell.exports():
         click.echo(line)
-    shell.tell("Install the resource's definition, and start the operator. It looks at Baseten more often than it would in earnest.")
+    shell.narrate("Install the resource's definition, and start the operator. It polls Baseten more often than it would in production.")
     shell.run("kubectl apply --server-side -f crds/")
     shell.run(f"kubectl wait '{ESTABLISHED}' --timeout=30s -f crds/")
     return shell.background("chainenv run --progress-seconds=1 --poll-seconds=5 --metrics-port=0 --probe-port=0")
 
 
 def _create(shell: Shell) -> None:
-    shell.tell("A ChainEnvironment says which chain, which settings. The operator creates the environment on Baseten.")
+    shell.narrate("A ChainEnvironment names a chain and the settings of an environment. The operator creates the environment on Baseten.")
     shell.run(f"kubectl apply -f {SAMPLE}")
-    shell.tell("Baseten deploys the chain; the resource shows how far it is. (Ctrl-C ends a watch.)")
+    shell.narrate("Baseten deploys the chain; the resource shows how far it is. (Ctrl-C ends a watch.)")
     shell.follow("kubectl get chenv staging --watch", until=r"\bACTIVE +\d+ +True\b")
 
 
-def _look(shell: Shell) -> str:
+def _inspect(shell: Shell) -> str:
     """Returns the deployment's id."""
     shell.run("kubectl wait chenv/staging --for=condition=Ready --timeout=60s")
     shown = shell.run("kubectl get chenv staging -o wide")
-    shell.tell("What the operator has done stands in the events.")
+    shell.narrate("The events record what the operator has done.")
     shell.run("kubectl describe chenv staging | sed -n '/^Events:/,$p'")
     return shown.splitlines()[1].split()[3]
 
 
 def _roll(shell: Shell, deployment: str) -> None:
-    shell.tell("Change the instance types of both chainlets in the manifest, and apply it again.")
+    shell.narrate("Change the instance types of both chainlets in the manifest, and apply it again.")
     shell.run(f"diff {SAMPLE} {CHANGED_SAMPLE} | grep instanceTypeID")
+    shell.narrate(
+        "What would that do on Baseten, and what would it cost? A plan makes only reads; it ends with 2 when there is something to do."
+    )
+    shell.run(f"chainenv plan -f {CHANGED_SAMPLE} || [ $? -eq 2 ]")
     shell.run(f"kubectl apply -f {CHANGED_SAMPLE}")
-    shell.tell("One new deployment for both changes comes as the candidate, and takes over when it serves.")
+    shell.narrate("One new deployment for both changes comes as the candidate, and takes over when it serves.")
     shell.follow(ROLLOUT, until=rf"(?m)^(?!{deployment}\b)\w+ +<none>")
     shell.run("kubectl wait chenv/staging --for=condition=Synced --timeout=60s")
-    shell.run("kubectl get chenv staging")
+    shell.run("chainenv status staging")
     shell.run(INSTANCE_TYPES)
 
 
-def _put_back(stage: Stage) -> None:
+def _correct(stage: Stage) -> None:
     shell = stage.shell
-    shell.tell("Somebody changes a setting on Baseten by hand: up to 9 replicas, where the manifest says 3.")
+    shell.narrate("Somebody changes a setting on Baseten by hand: up to 9 replicas, where the manifest has 3.")
     if shutil.which("curl"):
         shell.run(BY_HAND)
     else:
         _patch(stage.base_url, NINE)
-    shell.tell("The operator sees it when it looks next, and puts it back.")
+    shell.narrate("The operator finds it at its next poll and corrects it.")
     shell.follow(CORRECTION, until="maxReplica")
     shell.run("kubectl wait chenv/staging --for=condition=Synced --timeout=60s")
     shell.run(MAX_REPLICA)
@@ -177,7 +182,7 @@ def _patch(base_url: str, body: str) -> None:
 def _stay(shell: Shell, operator: Child) -> None:
     """Until a signal, or until the one who started us (make) is gone."""
     parent = os.getppid()
-    shell.tell("All of it stays up. In another terminal, in this directory:")
+    shell.narrate("All of it stays up. In another terminal, in this directory:")
     for line in [*shell.exports(), *TO_PLAY_WITH, f"tail -f {operator.log}"]:
         click.echo(line)
     click.echo("\nCtrl-C stops everything.")

@@ -1,4 +1,4 @@
-"""Types commands as a person would: prints each line, runs it with sh, and shows what it says as it comes."""
+"""Types commands as a person would: prints each line, runs it with sh, and shows its output as it comes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Shell:
         """As a person would type them in another terminal."""
         return [f"export {name}={_quoted(value)}" for name, value in self._variables.items()]
 
-    def tell(self, text: str) -> None:
+    def narrate(self, text: str) -> None:
         click.echo(f"\n{click.style(f'# {text}', fg='cyan')}")
 
     def run(self, line: str) -> str:

@@ -76,15 +76,15 @@ class Prometheus:
         return [rule for group in groups for rule in group["rules"]]
 
     def _answer(self, path: str, parameters: Mapping[str, Any]) -> Answer:
-        said = self._asked(path, parameters)
-        return Answer(said["data"]["result"], [*said.get("warnings", ()), *said.get("infos", ())])
+        answered = self._asked(path, parameters)
+        return Answer(answered["data"]["result"], [*answered.get("warnings", ()), *answered.get("infos", ())])
 
     def _asked(self, path: str, parameters: Mapping[str, Any]) -> Json:
         answer = self._http.get(f"/api/v1/{path}", params=dict(parameters))
-        said: Json = answer.json()
-        if said["status"] != "success":
-            raise QueryError(f"{path} {parameters}: {said['error']}")
-        return said
+        answered: Json = answer.json()
+        if answered["status"] != "success":
+            raise QueryError(f"{path} {parameters}: {answered['error']}")
+        return answered
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import click
 from chainenv_sandbox.controlplane import ControlPlane, ensure_kubectl
 from chainenv_sandbox.controlplane.access import write_private
 from chainenv_sandbox.controlplane.kubectl import require_success, run_kubectl
-from chainenv_sandbox.controlplane.progress import say
+from chainenv_sandbox.controlplane.progress import report
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CHECK_SECONDS = 0.5
@@ -38,7 +38,8 @@ class Options:
 
 
 ESTABLISHED = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
-"""As a condition, `kubectl wait` gives up on a CRD that is so young that it has no conditions at all."""
+"""As a condition, `kubectl wait` gives up on a CRD that is so young that it has no conditions at all; so, it says _TOO_YOUNG then."""
+_TOO_YOUNG = "cannot be filtered"
 
 
 def run(options: Options) -> None:
@@ -57,7 +58,7 @@ def run(options: Options) -> None:
                     plane.require_alive()
                 time.sleep(CHECK_SECONDS)
     except KeyboardInterrupt:
-        say("stopped")
+        report("stopped")
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def _control_plane(stack: ExitStack, options: Options) -> ControlPlane:
     target.parent.mkdir(parents=True, exist_ok=True)
     write_private(target, text)
     stack.callback(_remove, target, text)
-    say(f"etcd and kube-apiserver serve at {plane.url} after {time.monotonic() - started:.1f} s")
+    report(f"etcd and kube-apiserver serve at {plane.url} after {time.monotonic() - started:.1f} s")
     return plane
 
 
@@ -103,7 +104,7 @@ def _apply_crds(options: Options, plane: ControlPlane | None, kubeconfig: Path) 
     files = sorted(directory.glob("*.yaml")) if directory else []
     if not files:
         return
-    say(f"applying {', '.join(file.name for file in files)}")
+    report(f"applying {', '.join(file.name for file in files)}")
     apply_crds(plane.kubectl_program if plane else ensure_kubectl(), files, kubeconfig)
 
 
@@ -111,7 +112,13 @@ def apply_crds(program: Path, files: Iterable[Path], kubeconfig: Path) -> None:
     """Returns when they can be used. Raises KubectlError."""
     named = [f"--filename={file}" for file in files]
     require_success(run_kubectl(program, "apply", "--server-side", *named, kubeconfig=kubeconfig))
-    require_success(run_kubectl(program, "wait", ESTABLISHED, "--timeout=30s", *named, kubeconfig=kubeconfig))
+    deadline = time.monotonic() + 30
+    while True:
+        waited = run_kubectl(program, "wait", ESTABLISHED, "--timeout=30s", *named, kubeconfig=kubeconfig)
+        if _TOO_YOUNG not in waited.stderr or time.monotonic() > deadline:
+            require_success(waited)
+            return
+        time.sleep(0.1)
 
 
 def neutral_environment() -> dict[str, str]:
@@ -129,7 +136,7 @@ def _simulator(stack: ExitStack, port: int) -> dict[str, str]:
     from chainenv_sandbox.baseten.process import start_simulator
 
     simulator = stack.enter_context(start_simulator(keys={"default": SIMULATOR_KEY}, port=port))
-    say(f"the Baseten simulator serves at {simulator.base_url}")
+    report(f"the Baseten simulator serves at {simulator.base_url}")
     return {"BASETEN_BASE_URL": simulator.base_url, "BASETEN_API_KEY": SIMULATOR_KEY}
 
 
@@ -145,7 +152,7 @@ def _announce(variables: dict[str, str], plane: ControlPlane | None) -> None:
 
 def _first_steps() -> Iterator[str]:
     yield "In another terminal, with the lines above:"
-    yield "  chainenv run --poll-seconds=5    the operator, against this sandbox"
+    yield "  chainenv run --poll-seconds=5 --probe-port=0 --metrics-port=0    # the operator, against this sandbox"
     if checkout():
         yield f"  kubectl apply -f {SAMPLE}"
     yield "  kubectl get chainenvironments -A --watch"

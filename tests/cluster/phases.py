@@ -31,12 +31,24 @@ STALLED = (
     Reason.SECRET_KEY_NOT_FOUND,
     Reason.INVALID_API_KEY,
     Reason.CREDENTIALS_REFUSED,
+    Reason.SOURCE_NOT_FOUND,
+    Reason.BUDGET_EXCEEDED,
+    Reason.ROLLOUT_DEADLINE_EXCEEDED,
 )
-STUCK = (Reason.CHAINLET_NOT_FOUND, Reason.DEPLOYMENT_NOT_FOUND, Reason.ROLLOUT_FAILED)
+STUCK = (Reason.CHAINLET_NOT_FOUND, Reason.DEPLOYMENT_NOT_FOUND, Reason.ROLLOUT_FAILED, Reason.ROLLOUT_ABORTED)
 """The deployment serves, and something of the spec will not come about by itself."""
 NOT_SYNCED = (Reason.NOT_CONVERGING, Reason.DRIFTED, Reason.UNCONFIRMED)
 """The deployment serves, something else is not as declared, and nothing is under way."""
-WAITING = (Reason.SETTLING_INTENT, Reason.CORRECTING, Reason.PROMOTION_RUNNING, Reason.UNCONFIRMED)
+WAITING = (
+    Reason.SETTLING_INTENT,
+    Reason.CORRECTING,
+    Reason.PROMOTION_RUNNING,
+    Reason.UNCONFIRMED,
+    Reason.WAITING_FOR_SOURCE,
+    Reason.PRICE_UNKNOWN,
+)
+HALTED = (Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_WINDOW)
+"""A rollout waits for a person or the clock, and nothing moves."""
 PASSING = (Reason.UNAVAILABLE, Reason.RATE_LIMITED, Reason.CONFLICT, Reason.INTERNAL_ERROR)
 FAILED = ("BUILD_FAILED", "DEPLOY_FAILED", "FAILED")
 COMING = ("BUILDING", "DEPLOYING", "LOADING_MODEL", "UPDATING")
@@ -180,6 +192,21 @@ def _troubles() -> Iterator[Phase]:
     for reason in WAITING:
         waits = report(SERVING, finding(reason, Severity.WAITING))
         yield Phase(f"waiting: {reason}", shown(SETTLED, waits), "Progressing", "InProgress", ("ACTIVE", f"why {reason}"))
+    for reason in HALTED:
+        waits = finding(reason, Severity.WAITING)
+        yield Phase(f"waiting: {reason}", shown(SETTLED, report(SERVING, waits)), "Suspended", "InProgress", (f"why {reason}",))
+        empty = report(environment(bare=True), waits)
+        yield Phase(f"waiting without a deployment: {reason}", shown(empty), "Suspended", "InProgress", (f"why {reason}",))
+        rolling = report(
+            with_current("ACTIVE", candidate=deployment("dep-2", "BUILDING")), finding(Reason.ROLLING_OUT, Severity.WAITING), waits
+        )
+        yield Phase(f"another one rolls out: {reason}", shown(rolling), "Progressing", "InProgress", ("RollingOut",))
+        strangers = report(with_current("ACTIVE", candidate=deployment("dep-2", "BUILDING")), waits)
+        yield Phase(f"a stranger's rolls out: {reason}", shown(strangers), "Progressing", "InProgress", ("dep-2",))
+    late = report(
+        with_current("ACTIVE", candidate=deployment("dep-2", "BUILDING")), finding(Reason.ROLLOUT_DEADLINE_EXCEEDED, Severity.STALLED)
+    )
+    yield Phase("late, and still coming", shown(late), "Degraded", "Failed", ("RolloutDeadlineExceeded",))
     would = report(None, finding(Reason.WOULD_CREATE, Severity.BLOCKED))
     yield Phase("observed, and there is none", shown(would), "Progressing", "InProgress", ("why WouldCreate",))
     missing = report(None, finding(Reason.ENVIRONMENT_MISSING, Severity.WAITING))

@@ -69,7 +69,7 @@ ENVIRONMENT = (
     " for example staging-eu, not Staging_EU"
 )
 DEPLOYMENT = "deploymentID is the short id of a chain deployment (for example abcd1234), not its URL: write the id alone"
-CHAINLET = "chainletName is the chainlet's name as in the chain's code (for example HelloWorld), in one line and not empty"
+CHAINLET = "chainletName is the chainlet's name as in the chain's code (for example HelloWorld): ASCII, in one line and not empty"
 INSTANCE_TYPE = (
     "instanceTypeID is the id of an instance type (for example 2x8 or A10Gx8x32), without blanks, not its display name;"
     " omit it to leave the instance type as it is"
@@ -128,7 +128,7 @@ WELL_WRITTEN: dict[str, list[str]] = {
     "chainID": ["a", "abcd1234", "ABC_def-1", "x" * 128],
     "environmentName": ["a", "production", "staging-eu-1", "9"],
     "deploymentID": ["w", "dep123", "ABC_def-1"],
-    "chainletSettings[0].chainletName": ["HelloWorld", "Text to speech", "Zufällig", "Q'uote"],
+    "chainletSettings[0].chainletName": ["HelloWorld", "Text to speech", "Q'uote"],
     "chainletSettings[0].instanceTypeID": ["1x2", "A10G:2x24x96", "H100MIG", "H100:2", "B200-x/y.z"],
     "apiKeySecretRef.name": ["a", "baseten-api-key", "team.baseten"],
     "apiKeySecretRef.key": ["api-key", "API_KEY", "key.txt"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from .harness.case import Case
-from .harness.manifests import chainlet
 from .harness.stage import Stage, condition
 from .harness.waiting import wait_until
 
@@ -65,13 +64,6 @@ def test_a_deployment_status_cannot_write_a_line_of_its_own(stage: Stage) -> Non
     stage.simulator.set_deployment(case.current(), status=f"ODD\n{FORGED} status")
     case.wait_event("DeploymentStatusChanged", "ODD")
     assert not forged(stage, "status")
-
-
-def test_a_name_in_the_spec_cannot_write_a_line_of_its_own(stage: Stage) -> None:
-    case = Case(stage, "odd-name").existing()
-    case.apply(chainletSettings=[chainlet(f"Odd\u2028{FORGED} name", "1x2")])
-    case.wait_event("ChainletNotFound", "Odd")
-    assert not forged(stage, "name")
 
 
 def test_a_deployment_status_of_a_mebibyte_does_not_stop_the_resource(stage: Stage) -> None:

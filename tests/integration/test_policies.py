@@ -51,7 +51,6 @@ def test_observe_lists_every_difference_as_text_and_sends_nothing_but_reads(stag
     assert {each["path"]: (each["desired"], each["actual"]) for each in seen["status"]["drift"]} == {
         "promotionSettings.rampUpDurationSeconds": ("300", "600"),
         "promotionSettings.rampUpWhilePromoting": ("false", "true"),
-        "promotionSettings.rollingDeployConfig.maxSurgePercent": ("20", "unset"),
         "chainletSettings[HelloWorld].instanceTypeID": ("2x8", "1x2"),
         "chainletSettings[RandInt].autoscalingSettings.maxReplica": ("2", "9"),
         "chainletSettings[RandInt].autoscalingSettings.targetInFlightTokens": ("100", "unset"),
@@ -221,7 +220,7 @@ def test_an_adoption_is_told_once(stage: Stage) -> None:
     case = Case(stage, "adopted").existing().apply()
     case.wait_settled()
     case.wait_looks()
-    event = case.wait_event("EnvironmentAdopted", "environment adopted of chain of-adopted adopted")
+    event = case.wait_event("EnvironmentAdopted", "environment adopted of chain of-adopted")
     assert (event["type"], event["count"]) == ("Normal", 1)
     assert case.sent() == []
 

@@ -40,7 +40,7 @@ def wait_serves(case: Case, deployment: str) -> Json:
 
 def wait_waits(case: Case, deployment: str, running: str) -> None:
     """The one waits until the other has been promoted."""
-    case.wait_condition("Synced", "False", "PromotionRunning", deployment, running)
+    case.wait_condition("Synced", "False", "RollingOut", deployment, running)
 
 
 def candidate(seen: Json) -> Json:

@@ -25,7 +25,7 @@ from .harness.operator import OperatorProcess, environment
 from .harness.stage import Stage, is_handled
 from .harness.waiting import PATIENCE_SECONDS, wait_until
 
-HASTY = {"chainenv.app.health:READY_SECONDS": 2.0, "chainenv.app.supervision:HEARTBEAT_SECONDS": 0.3}
+HASTY = {"chainenv.app.health:READY_SECONDS": 2.0, "chainenv.kube.cluster:CONTACT_SECONDS": 0.3}
 RELISTING = {"chainenv.kube.lister:RELIST_SECONDS": 1.0}
 SUSPICIOUS = {"chainenv.kube.handlers:INACTIVITY_SECONDS": 2.0}
 """A watch that says nothing for so long is taken for dead (70 s: the API server sends a bookmark each minute)."""

@@ -53,14 +53,15 @@ class ApiServer:
 
     # -- what people do ----------------------------------------------------------------------------------------------
 
-    def create(self, namespace: str, name: str, spec: Raw) -> Raw:
+    def create(self, namespace: str, name: str, spec: Raw, age: float = 0.0) -> Raw:
+        """``age``: so many seconds older than now."""
         self._uid += 1
         meta = {
             "namespace": namespace,
             "name": name,
             "uid": f"uid-{self._uid}",
             "generation": 1,
-            "creationTimestamp": wall(self._loop.now).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "creationTimestamp": wall(self._loop.now - age).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         raw = {"apiVersion": API_VERSION, "kind": KIND, "metadata": meta, "spec": clone(spec), "status": {"observedGeneration": -1}}
         self.objects[namespace, name] = raw

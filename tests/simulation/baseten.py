@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from .clock import VirtualLoop, stamp, wall
+from .gated import PRICES
 from .model import DEFAULTS, OFF, PROMOTION_DEFAULTS, RUNNING, SERVING, Deployment, Environment, Json, RefusedError, Shape
 
 INSTANCE_TYPES = ("1x2", "2x8", "4x16", "A10G:2x24x96", "H100:2")
@@ -84,6 +85,7 @@ class Baseten:
                     self._loop.call_later(self.shape.ramp_seconds, self._promote_if_candidate, made)
                     return
                 before, environment.current, environment.candidate = environment.current, made, None
+                environment.switched = self._loop.now
                 environment.progress = "SUCCEEDED"
                 environment.types = dict(made.types)
                 made.environment = environment.name
@@ -173,6 +175,11 @@ class Baseten:
 
     def _list_instance_types(self, *_: Any) -> Json:
         return {"instance_types": [self._type(type_id) for type_id in INSTANCE_TYPES]}
+
+    def _get_instance_type_prices(self, *_: Any) -> Json:
+        if self.shape.old:
+            raise RefusedError(404, "no such page")
+        return {"instance_types": [{"instance_type": self._type(type_id), "price": PRICES[type_id]} for type_id in INSTANCE_TYPES]}
 
     def _list_deployments(self, *_: Any) -> Json:
         return {"deployments": [self._deployment(d) for d in self.deployments.values() if not self._fresh(d.created)]}

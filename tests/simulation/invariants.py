@@ -7,10 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from .apiserver import ApiServer, Raw
+from . import gated
+from .apiserver import ApiServer, Name, Raw
 from .baseten import Baseten
 from .declared import allowed, declared_types, differs, flat_promotion
 from .model import OFF, RUNNING, SERVING, Environment
+from .owners import Owners, counts, name_of, proven, target_of
 from .schedules import in_force
 from .wire import ROLLOUTS, Network, Sent
 
@@ -48,13 +50,18 @@ class Invariants:
         self._net, self._baseten, self._api, self._found = network, baseten, api, found
         self.episodes: dict[Any, Episode] = {}
         self.epoch: defaultdict[str, int] = defaultdict(int)
+        self.own_epoch: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """The same, of one resource alone: by uid and kind."""
+        self.owners = Owners(api)
+        self.usable: Callable[[Raw], bool] = lambda _: True
+        """Whether a resource has a key that is good for its chain."""
         self.lineage = 0
         self.writes: list[Sent] = []
-        self.specs: list[tuple[float, str, Json]] = []
+        self.specs: list[tuple[float, str, Name, Json]] = []
         self.wiped = False
-        self.reads: dict[tuple[str, str], Json | None] = {}
-        self.promoted: dict[tuple[str, str], set[str]] = {}
-        """By process and environment: what its last read showed, and what had been promoted into the environment by then."""
+        self.reads: dict[tuple[str, Name], Json | None] = {}
+        self.promoted: dict[tuple[str, Name], set[str]] = {}
+        """By process and resource: what its last read showed, and what had been promoted into the environment by then."""
         self.hours: defaultdict[tuple[int, str], int] = defaultdict(int)
         self.warned: set[str] = set()
         self.held: set[str] = set()
@@ -68,6 +75,9 @@ class Invariants:
         self.failing_since: dict[str, float] = {}
         self.restricted_until: dict[str, float] = {}
         self.edges_held = 0
+        self.approved: set[tuple[str, str]] = set()
+        self.carried_out: defaultdict[tuple[str, int, str], list[Sent]] = defaultdict(list)
+        """By object, journal and plan: the calls that its approval was for."""
         self.disturbed_at = 0.0
         """When anything last was wrong that concerns every resource."""
         network.on_send.append(self.sent)
@@ -84,20 +94,22 @@ class Invariants:
 
     def changed(self, kind: str, raw: Raw) -> None:
         spec, uid = raw["spec"], raw["metadata"]["uid"]
+        if kind == "DELETED" and uid in self.held:  # without a finalizer the API server asks nobody
+            self._deleted(raw)
+        self.owners.changed(raw, self._net.loop.now)
         if kind == "DELETED":
-            if uid in self.held:  # without a finalizer the API server asks nobody
-                self._deleted(raw)
             return
         if raw["metadata"].get("finalizers"):
             self.held.add(uid)
-        last = next((s for _, u, s in reversed(self.specs) if u == uid), None)
+        self.approved.add((uid, str((raw["metadata"].get("annotations") or {}).get(gated.APPROVE))))
+        last = next((s for _, u, _, s in reversed(self.specs) if u == uid), None)
         if last == spec:
             return
         if last is None or last.get("deploymentID") != spec.get("deploymentID"):
-            self.epoch["promote"] += 1
+            self.own_epoch[uid, "promote"] += 1
         if last is None or declared_types(last) != declared_types(spec):
-            self.epoch["update_instance_types"] += 1
-        self.specs.append((self._net.loop.now, uid, json.loads(json.dumps(spec))))
+            self.own_epoch[uid, "update_instance_types"] += 1
+        self.specs.append((self._net.loop.now, uid, name_of(raw), json.loads(json.dumps(spec))))
 
     def asked_again(self) -> None:
         """By a person's annotation, or by a loss that nothing can make good (a wiped status and then a crash)."""
@@ -112,31 +124,23 @@ class Invariants:
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
-    def resource(self, environment: str) -> Raw | None:
-        return next((raw for raw in self._api.objects.values() if raw["spec"]["environmentName"] == environment), None)
-
-    def environment_of(self, sent: Sent) -> str:
-        """Which environment a call is about."""
-        named = sent.parameters.get("env_name") or sent.body.get("name")
-        if named is None and "chain_deployment_id" in sent.parameters:
-            made = self._baseten.deployments.get(sent.parameters["chain_deployment_id"])
-            named = made.environment if made else None
-        return str(named)
-
     def sent(self, sent: Sent) -> None:
         now = self._net.loop.now
         write = not sent.endpoint.startswith(("get_", "list_"))
-        name = self.environment_of(sent)
-        self.count(f"{'writes' if write else 'reads'} of {name}", MOST_WRITES if write else MOST_READS)
+        self.count(f"{'writes' if write else 'reads'} of {sent.by[1]}", MOST_WRITES if write else MOST_READS)
         if not write:
             return
         self.writes.append(sent)
         if not self.acts(sent.process):
             self.broken("only the leader acts", f"#{sent.number} {sent.endpoint} is sent by {sent.process}, which has lost the lead")
-        self._managed(sent, now, name)
+        self._managed(sent, now)
+        raw = self._api.objects.get(sent.by)
+        self._owned(sent, raw, now)
+        self._serving_goes_on(sent, raw)
+        self._affordable(sent, now)
         if sent.endpoint not in ROLLOUTS:
             return
-        raw = self.resource(name)
+        self._gated(sent, raw, now)
         uid = raw["metadata"]["uid"] if raw else "none"
         for other, other_uid, lineage in self.rollouts:
             under_way = not other.answered and not other.landed and now - other.at < SETTLE
@@ -149,18 +153,69 @@ class Invariants:
         environment = self._baseten.environments.get(sent.parameters.get("env_name", ""))
         made = environment.created if environment else 0
         value = json.dumps(sent.body, sort_keys=True) if sent.endpoint == "update_instance_types" else sent.body["deployment_id"]
-        key = (uid, made, sent.endpoint, self.epoch[sent.endpoint], value if sent.endpoint == "promote" else "")
+        epoch = self.epoch[sent.endpoint], self.own_epoch[uid, sent.endpoint]
+        key = (uid, made, sent.endpoint, epoch, value if sent.endpoint == "promote" else "")
         sent.episode = self.episodes.setdefault(key, Episode(f"{sent.endpoint} {value}"))
         sent.episode.sends.append(sent)
-        policies = [s.get("managementPolicy", "Reconcile") for s in self._recent(now, 70.0, name)]
+        policies = [s.get("managementPolicy", "Reconcile") for s in self._recent(now, 70.0, sent.by)]
         if policies and all(p != "Reconcile" for p in policies):
             self.broken("no rollout while paused or observed", f"#{sent.number} {sent.endpoint} is sent under {policies[-1]}")
 
-    def _recent(self, now: float, seconds: float, name: str) -> list[Json]:
-        """Specs of the environment that were in force at some time within the last seconds."""
+    def _owned(self, sent: Sent, raw: Raw | None, now: float) -> None:
+        """Of several resources that declare one environment (docs/decisions/0009)."""
+        objection = self.owners.objection(raw, now) if raw is not None else None
+        if objection is not None:
+            self.broken("only the owner acts", f"#{sent.number} {sent.endpoint} is sent for {sent.by[1]}: {objection}")
+        environment = sent.parameters.get("env_name")
+        for other in self._net.open:
+            reads = other.endpoint.startswith(("get_", "list_"))
+            if other.by != sent.by and other.process == sent.process and not reads and environment == other.parameters.get("env_name", ""):
+                self.broken(
+                    "one owner at a time", f"#{sent.number} of {sent.by[1]} leaves while #{other.number} of {other.by[1]} is on its way"
+                )
+
+    def _gated(self, sent: Sent, raw: Raw | None, now: float) -> None:
+        specs = self._recent(now, STALE_SPEC, sent.by)
+        if specs and not gated.was_open(specs, now, self.skew_of(sent.process)):
+            self.broken("no rollout outside a window", f"#{sent.number} {sent.endpoint}; {json.dumps(specs[-1].get('rollout'))}")
+        if raw is None:
+            return
+        uid = raw["metadata"]["uid"]
+        for plan in gated.plans(raw, sent.endpoint):
+            if plan:
+                self.carried_out[uid, self.lineage, plan].append(sent)
+            if specs and gated.needs_approval(specs) and (uid, plan) not in self.approved:
+                self.broken("no rollout without approval", f"#{sent.number} {sent.endpoint}, plan {plan or 'none'}")
+
+    def _serving_goes_on(self, sent: Sent, raw: Raw | None) -> None:
+        """What serves is deactivated by deletion alone. A read that is a minute old may be wrong."""
+        environment = self._baseten.environments.get(raw["spec"]["environmentName"]) if raw else None
+        if sent.endpoint != "deactivate" or raw is None or "deletionTimestamp" in raw["metadata"] or environment is None:
+            return
+        stale = any(trouble.kind == "stale" for trouble in self._net.troubles)
+        current = environment.current
+        named = current is not None and current.id == sent.parameters["chain_deployment_id"]
+        if named and not stale and self._net.loop.now - environment.switched > GRACE:
+            self.broken("what serves is never deactivated", f"#{sent.number} {sent.parameters['chain_deployment_id']}")
+
+    def _affordable(self, sent: Sent, now: float) -> None:
+        """For what the process has read: a call that raises the worst case keeps to every budget of the last minutes."""
+        budgets = [spec.get("budget") for spec in self._recent(now, STALE_SPEC, sent.by)]
+        shown = self.reads.get((sent.process, sent.by))
+        if sent.endpoint not in ("update_autoscaling", "update_instance_types") or shown is None or not budgets or None in budgets:
+            return
+        before, after = gated.worst_case({}, shown), gated.worst_case(sent.body, shown)
+        most = max(float(budget["maxUSDPerHour"]) for budget in budgets if budget)
+        if before is not None and after is not None and after > before + 1e-6 and after > most + 1e-6:
+            self.broken(
+                "nothing costs more than the budget", f"#{sent.number} {json.dumps(sent.body)}: {before} -> {after}, at most {most}"
+            )
+
+    def _recent(self, now: float, seconds: float, who: Name) -> list[Json]:
+        """Specs of the resource that were in force at some time within the last seconds."""
         out: list[Json] = []
-        specs = [each for each in self.specs if each[2]["environmentName"] == name]
-        for index, (_, _, spec) in enumerate(specs):
+        specs = [each for each in self.specs if each[2] == who]
+        for index, (_, _, _, spec) in enumerate(specs):
             ended = specs[index + 1][0] if index + 1 < len(specs) else now
             if ended >= now - seconds:
                 out.append(spec)
@@ -169,6 +224,10 @@ class Invariants:
     def landed(self, sent: Sent) -> None:
         if sent.endpoint not in ROLLOUTS or not sent.started or sent.episode is None:
             return
+        for (_, _, plan), sends in self.carried_out.items():
+            begun = [each for each in sends if each.started]
+            if sent in begun and len(begun) > 1 and (begun[0].answered or len(begun) > 2):
+                self.broken("an approval is used once", f"plan {plan}: {', '.join(f'#{each.number}' for each in begun)}")
         starts = [s for s in sent.episode.sends if s.started]
         told = ", ".join(f"#{s.number} -> {'+'.join(s.started)}{'' if s.answered else ' (answer lost)'}" for s in starts)
         if len(starts) > 2:
@@ -182,11 +241,11 @@ class Invariants:
         if self.hours[hour, what] == most + 1:
             self.broken(f"bounded {what}", f"more than {most} in hour {hour}")
 
-    def _managed(self, sent: Sent, now: float, name: str) -> None:
-        recent = self._recent(now, STALE_SPEC, name)
+    def _managed(self, sent: Sent, now: float) -> None:
+        recent = self._recent(now, STALE_SPEC, sent.by)
         if recent and all(s.get("managementPolicy") in ("Pause", "Observe") for s in recent):
             self.broken("nothing is written while paused or observed", f"#{sent.number} {sent.endpoint}")
-        self._differs(sent, name)
+        self._differs(sent)
         skew = self.skew_of(sent.process)
         if not any(allowed(sent, meant) for spec in recent for meant in in_force(spec, now, skew)):
             self.broken(
@@ -194,9 +253,9 @@ class Invariants:
                 f"#{sent.number} {sent.endpoint} {json.dumps(sent.body)}; the spec is {json.dumps(recent[-1:])}",
             )
 
-    def _differs(self, sent: Sent, name: str) -> None:
+    def _differs(self, sent: Sent) -> None:
         """Autoscaling settings are sent for drift and at edges alone: never what the last read showed already."""
-        shown = self.reads.get((sent.process, name))
+        shown = self.reads.get((sent.process, sent.by))
         if sent.endpoint != "update_autoscaling" or shown is None:
             return
         there = {c["chainlet_name"]: c["autoscaling_settings"] for c in shown["chainlet_settings"]}
@@ -208,10 +267,9 @@ class Invariants:
     # -- status ------------------------------------------------------------------------------------------------------
 
     def read(self, sent: Sent, document: Json | None) -> None:
-        name = sent.parameters["env_name"]
-        self.reads[sent.process, name] = document
-        environment = self._baseten.environments.get(name)
-        self.promoted[sent.process, name] = set(environment.promoted) if environment else set()
+        self.reads[sent.process, sent.by] = document
+        environment = self._baseten.environments.get(sent.parameters["env_name"])
+        self.promoted[sent.process, sent.by] = set(environment.promoted) if environment else set()
 
     def status_written(self, old: Raw, new: Raw) -> None:
         self.count(f"status writes of {new['metadata']['name']}", MOST_KUBE_WRITES)
@@ -228,7 +286,7 @@ class Invariants:
         self._true(self._net.writer, new, conditions, before)
 
     def _true(self, process: str, raw: Raw, conditions: dict[str, Json], before: dict[str, Json]) -> None:
-        seen = process, raw["spec"]["environmentName"]
+        seen = process, name_of(raw)
         if seen not in self.reads or raw["status"].get("conditions") == list(before.values()):
             return  # a write of the journal alone says nothing new
         shown, spec = self.reads[seen], raw["spec"]
@@ -289,7 +347,9 @@ class Invariants:
 
     def _deleted(self, raw: Raw) -> None:
         spec, meta, now = raw["spec"], raw["metadata"], self._net.loop.now
-        policies = self._recent(now, STALE_SPEC, spec["environmentName"])
+        policies = self._recent(now, STALE_SPEC, name_of(raw))
+        if self.owners.before(target_of(raw)) not in (None, meta["uid"]) or not (self.usable(raw) or proven(raw)):
+            return
         stops = all(
             s.get("deletionPolicy", "").startswith("Deactivate") and s.get("managementPolicy", "Reconcile") == "Reconcile" for s in policies
         )
@@ -318,7 +378,8 @@ class Invariants:
         for raw in list(self._api.objects.values()):
             spec, meta = raw["spec"], raw["metadata"]
             environment = self._baseten.environments.get(spec["environmentName"])
-            if spec.get("managementPolicy") == "Pause":
+            owner = self.owners.owner(target_of(raw))
+            if spec.get("managementPolicy") == "Pause" or not self.usable(raw):
                 continue
             conditions = {c["type"]: c for c in raw["status"].get("conditions", ())}
             synced = conditions.get("Synced", {"status": "Unknown", "reason": "none", "message": ""})
@@ -326,6 +387,12 @@ class Invariants:
                 busy = environment is not None and any(d.status not in OFF for d in (environment.current, environment.candidate) if d)
                 if not (spec.get("deletionPolicy") == "DeactivateWhenIdle" and busy):
                     self.broken("deletion ends", f"still there hours later: {synced['reason']}: {synced['message']}")
+                continue
+            if owner not in (None, meta["uid"]) and counts(raw):
+                if synced["reason"] != "DuplicateTarget":
+                    self.broken(
+                        "liveness", f"{meta['name']} does not say whose the environment is: {synced['reason']}: {synced['message']}"
+                    )
                 continue
             if raw["status"].get("observedGeneration") != meta["generation"]:
                 self.broken("liveness", f"the spec has not been acted on: {synced['reason']}: {synced['message']}")
@@ -335,7 +402,7 @@ class Invariants:
                 problem = self._problem(spec, shown, self._promoted(spec), self._net.writer)
                 if problem:
                     self.broken("Synced only when true", f"at the end: {problem}")
-            elif not self._excused(synced["reason"], self._meant(spec), environment, shown):
+            elif not self._excused(synced["reason"], meta["uid"], self._meant(spec), environment, shown):
                 self.broken("liveness", f"hours after the last fault: {synced['reason']}: {synced['message']}")
             ready = conditions.get("Ready", {"status": "Unknown"})
             serves = environment is not None and environment.current is not None and environment.current.status in SERVING
@@ -352,16 +419,18 @@ class Invariants:
 
     def edge_holds(self, uid: str, spec: Json) -> None:
         """Half a minute after an edge, with nothing wrong: the environment has the values."""
-        raw = self.resource(spec["environmentName"])
+        raw = next((each for each in self._api.objects.values() if each["metadata"]["uid"] == uid), None)
         environment = self._baseten.environments.get(spec["environmentName"])
-        if raw is None or environment is None or raw["metadata"]["uid"] != uid or raw["spec"] != spec:
+        if raw is None or environment is None or raw["spec"] != spec:
+            return
+        if spec.get("budget"):
             return
         self.edges_held += 1
         problem = differs(self._meant(spec), self._baseten.show(environment), promoted=True)
         if problem:
             self.broken("an edge is acted on", problem)
 
-    def _excused(self, reason: str, spec: Json, environment: Environment | None, shown: Json | None) -> bool:
+    def _excused(self, reason: str, uid: str, spec: Json, environment: Environment | None, shown: Json | None) -> bool:
         """Whether a reason that is not in sync is true."""
         off = any(d.status in OFF for s, _, _ in self.rollouts for i in s.started if (d := self._baseten.deployments.get(i)))
         candidate_off = environment is not None and environment.candidate is not None and environment.candidate.status in OFF
@@ -370,10 +439,14 @@ class Invariants:
         observed = spec.get("managementPolicy") == "Observe"
         there = {c["chainlet_name"] for c in (shown or {}).get("chainlet_settings", ())}
         target = self._baseten.deployments.get(spec.get("deploymentID") or "")
+        promoted = environment is not None and spec.get("deploymentID") in (None, *environment.promoted)
+        unanswered = sum(1 for s, whose, _ in self.rollouts if whose == uid and not s.answered)
         return {
-            "NotConverging": differs(spec, shown, environment is not None and spec.get("deploymentID") in (None, *environment.promoted))
-            is not None,
+            "NotConverging": differs(spec, shown, promoted) is not None or unanswered >= 2,  # only a person makes a third try
             "RolloutFailed": off or candidate_off,
+            "RolloutAborted": off,
+            "BudgetExceeded": spec.get("budget") is not None,
+            "PriceUnknown": spec.get("budget") is not None,
             "Unconfirmed": hidden,
             "Drifted": observed and differs(spec, shown, False) is not None,
             "WouldCreate": observed and environment is None,

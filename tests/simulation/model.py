@@ -92,6 +92,8 @@ class Environment:
     current: Deployment | None = None
     candidate: Deployment | None = None
     progress: str | None = None
+    switched: float = 0.0
+    """When the current deployment came to be it."""
     paused: bool = False
     """Somebody halted the promotion."""
     queue: list[Deployment] = field(default_factory=list)

@@ -12,6 +12,7 @@ from chainenv.api import ApiKey, Baseten, Endpoint
 from chainenv.core.polling import Intervals, needs_attention, until_edge, was_asked_for
 from chainenv.core.world import Timing
 from chainenv.engine.ports import Key, NotLeadingError, Ports
+from chainenv.engine.prices import PriceBook
 from chainenv.engine.reconcile import Reconciler
 from chainenv.kube.leader import Leader
 from chainenv.kube.lister import Lister
@@ -22,6 +23,7 @@ from chainenv.settings import KeyGrants
 
 from .apiserver import Raw, Watcher
 from .clock import wall
+from .owners import GRANTED
 from .wire import Cluster, Network, Transport
 
 RELIST_SECONDS = 300.0
@@ -55,7 +57,6 @@ class Process:
         self.crash_in: int | None = None
         self.runs = 0
         self.failed: BaseException | None = None
-        self.reads: dict[tuple[str, str], list[Any]] = {}
         self.started = network.loop.now
         self._network = network
         self._rng = Random(seed)
@@ -63,8 +64,9 @@ class Process:
         cluster: Any = Cluster(network, name, self._point)
         self.leader = Leader(cluster, "chainenv-system") if elects else None
         transport: Any = Transport(network, name, self._point)
-        keys = SecretKeys(cluster, ApiKey(own_key), KeyGrants.parse("*"), lambda: 1_000.0 + network.loop.now)
-        self.store = ObjectStore(cluster, self._changed, self.fence, lambda _, uid: keys.forget(uid))
+        grants = KeyGrants.parse(GRANTED)
+        keys = SecretKeys(cluster, ApiKey(own_key), grants, lambda: 1_000.0 + network.loop.now)
+        self.store = ObjectStore(cluster, self._changed, self.fence, lambda _, uid: keys.forget(uid), grants.allows)
         self.reconciler = Reconciler(self._ports(keys, transport), Intervals(), Timing())
         self.queue = _Queue(self._handle, workers=100)
         self._lister = Lister(cluster, self.store, ())
@@ -84,6 +86,7 @@ class Process:
             "jitter": self._rng.random,
             "fence": self.fence,
             "measure": lambda *_: None,
+            "prices": PriceBook(lambda: 1_000.0 + loop.now, self._again),
         }
         return Ports(**{f.name: known[f.name] for f in fields(Ports) if f.name in known})
 
@@ -101,6 +104,9 @@ class Process:
     def _departing(self, endpoint: Endpoint) -> None:
         if endpoint.writes:
             self.fence()
+
+    def _again(self, key: Key, seconds: float) -> None:
+        self.queue.add(key, seconds)
 
     def _changed(self, key: Key) -> None:
         if self._listed:

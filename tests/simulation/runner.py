@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from . import gated
 from .apiserver import ApiServer, Raw
 from .baseten import Baseten
 from .clock import VirtualLoop, virtual_time, wall
@@ -17,6 +18,7 @@ from .invariants import Invariants, Violation
 from .model import Shape
 from .neighbours import sample, settle_down
 from .process import Process
+from .rivals import prepare, remove, rival, usable
 from .schedules import each_minute
 from .story import CHAINLETS, SOURCES, Step, Story, neighbourhood
 from .strangers import stranger
@@ -42,6 +44,8 @@ class Outcome:
 
 
 class Simulation:
+    NAME = NAME
+
     def __init__(self, loop: VirtualLoop, story: Story) -> None:
         self.loop = loop
         self.story = story
@@ -54,6 +58,7 @@ class Simulation:
         self.timeline: list[str] = []
         self.violation: Violation | None = None
         self.invariants = Invariants(self.network, self.baseten, self.api, self._found)
+        self.invariants.usable = usable
         self.api.on_change.append(self._show)
         self.good = GOOD
         self._shown: dict[str, str] = {}
@@ -159,6 +164,7 @@ class Simulation:
             if environment.current is not None:
                 environment.current.status, environment.current.served, environment.current.created = "ACTIVE", True, -500.0
         self.put_key(GOOD)
+        prepare(self)
         self.api.create(*NAME, self.story.spec)
         for each in neighbourhood(self.story.neighbours):
             settle_down(self, each)
@@ -166,7 +172,10 @@ class Simulation:
 
     def put_key(self, key: str | None) -> None:
         self.key_is_there = key == GOOD
-        self.api.set_secret(SECRET, None if key is None else {"token": base64.b64encode(key.encode()).decode()})
+        self.put_secret(SECRET, key)
+
+    def put_secret(self, name: tuple[str, str], key: str | None) -> None:
+        self.api.set_secret(name, None if key is None else {"token": base64.b64encode(key.encode()).decode()})
 
     def _heal(self) -> None:
         self.log("world", "the last fault is over")
@@ -182,6 +191,7 @@ class Simulation:
         self.put_key(GOOD)
         if self.process is None:
             self.start(0.0)
+        gated.approve_what_waits(self)
         for process in self.processes:
             process.crash_in = None
             process.watcher.lost, process.watcher.echo, process.watcher.lag = False, False, 0.05
@@ -211,7 +221,11 @@ class Simulation:
             "key": self._key,
             "delete": self._delete,
             "call": lambda does: does(self),
+            "approve": lambda **more: gated.approve(self, **more),
+            "abort": lambda **more: gated.abort(self, **more),
             "garble": self._garble,
+            "rival": lambda **more: rival(self, **more),
+            "remove_rival": lambda name: remove(self, name),
             "restrict": self._restrict,
             "doom": lambda count: setattr(self.baseten, "next_fails", count),
         }

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .runner import Outcome, Simulation, play
-from .story import Step, Story
+from .story import HOUR, Step, Story
 
-HOUR = 3600.0
+__all__ = ["HOUR", "SHAPES", "START", "call", "crash", "delete", "edit", "restrict", "rival", "run", "spec", "stranger", "trouble", "types"]
+
 START = 1800.0
 """By then what was declared at the start is so."""
 
@@ -57,6 +58,10 @@ def restrict(at: float, becomes: str, seconds: float, environment: str = "stagin
 
 def delete(at: float) -> Step:
     return Step(at, "delete", {"again_after": None, "abandon": False})
+
+
+def rival(at: float, kind: str, name: str = "rival-1", *, age: float = 0.0, **more: Any) -> Step:
+    return Step(at, "rival", {"name": name, "kind": kind, "age": age, "more": more})
 
 
 def call(at: float, does: Callable[[Simulation], object]) -> Step:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from . import gated
 from .schedules import drawn
 
-DAY = 86_400.0
+HOUR, DAY = 3600.0, 86_400.0
 QUIET = 4 * 3600.0
 """The last part of a run has no faults: what is promised in bounded time must be so at its end."""
 
@@ -79,6 +80,9 @@ def draw(seed: int) -> Story:
     if schedules:
         spec["autoscalingSchedules"] = schedules
         steps += [Step(round(at, 2), "edit", {"field": "autoscalingSchedules", "value": value}) for at, value in edits]
+    declared, more = gated.drawn(seed, Random(f"gates of {seed}"), busy)
+    spec |= declared
+    steps += [Step(round(at, 2), kind, of) for at, kind, of in more]
     deployed = existing and rng.random() < 0.8
     return Story(seed, spec, tuple(sorted(steps, key=lambda s: s.at)), shape, existing, deployed, skew, neighbours=neighbours)
 

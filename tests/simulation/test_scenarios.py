@@ -9,6 +9,7 @@ import pytest
 from .runner import NAME, Simulation
 from .scenario import HOUR, SHAPES, START, call, crash, edit, run, spec, stranger, trouble, types
 from .story import Step
+from .wire import Sent, Trouble
 
 # -- a second deployment ---------------------------------------------------------------------------------------------
 
@@ -42,6 +43,22 @@ def test_what_is_declared_is_promoted_into_an_environment_that_somebody_made_ane
     done = run(spec(deploymentID="d1"), stranger(START, "recreate", number=9), shape=shape)
     assert len(done.rollouts("promote")) == 2
     assert "d1" in done.baseten.environments["staging"].promoted
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_stale_read_of_the_environment_that_was_there_before_is_not_believed(shape: dict[str, Any]) -> None:
+    """Its successor has been created a second ago, and the next read is answered as before the end of the first."""
+
+    def arm(done: Simulation) -> None:
+        def stale(sent: Sent) -> None:
+            if sent.endpoint == "create_environment":
+                done.network.troubles.append(Trouble("stale", done.loop.now + 5, ("get_environment",), value=900))
+
+        done.network.on_land.append(stale)
+
+    done = run(spec(deploymentID="d1"), call(START, arm), stranger(START + 1, "vanish"), shape={**shape, "fresh_seconds": 0.5})
+    assert len(done.rollouts("promote")) == 2
+    assert done.conditions["Synced"]["status"] == "True"
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "gateway", "late", "lost_request", "doubled"])

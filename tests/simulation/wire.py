@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,6 +21,7 @@ from chainenv.api.limiter import Limiter, Turn
 from chainenv.api.transport import Endpoint, Hooks
 from chainenv.api.transport import Transport as RealTransport
 from chainenv.api.wire import MAX_RESPONSE_BYTES, PROGRESS
+from chainenv.engine.context import RESOURCE
 from chainenv.kube.cluster import TIMEOUT as KUBE_TIMEOUT
 from chainenv.kube.cluster import ClusterError
 
@@ -72,6 +73,8 @@ class Sent:
     landed: int = 0
     refused: bool = False
     episode: Any = None
+    by: tuple[str, str] = ("", "")
+    """The resource whose run this is: namespace and name."""
 
 
 class Network:
@@ -91,8 +94,8 @@ class Network:
         self.writer = ""
         """Whose write the API server is handling."""
         self.open: list[Sent] = []
-        self.answers: deque[tuple[float, tuple[int, dict[str, Any]]]] = deque(maxlen=300)
-        """Of reads of the environment, with their times."""
+        self.answers: defaultdict[tuple[str, str], deque[tuple[float, tuple[int, dict[str, Any]]]]] = defaultdict(lambda: deque(maxlen=300))
+        """Of reads, with their times: by environment and key."""
         self.on_send: list[Callable[[Sent], None]] = []
         self.on_land: list[Callable[[Sent], None]] = []
         self.on_read: list[Callable[[Sent, dict[str, Any] | None], None]] = []
@@ -127,7 +130,7 @@ class Network:
             answer = error.status, error.body
             sent.refused = True
         if sent.endpoint == "get_environment":
-            self.answers.append((self.loop.now, answer))
+            self.answers[sent.parameters["env_name"], key].append((self.loop.now, answer))
         if sent.endpoint in ROLLOUTS:
             sent.started += [d for d in self.baseten.deployments if d not in before]
             moved = [e for n, e in self.baseten.environments.items() if e.candidate is not None and e.candidate is not candidates.get(n)]
@@ -206,7 +209,7 @@ class _Connections:
         PROGRESS.get().depart()
         net.calls += 1
         content = json.loads(body or b"{}")
-        sent = Sent(net.calls, net.loop.now, self._process, endpoint.name, parameters, content)
+        sent = Sent(net.calls, net.loop.now, self._process, endpoint.name, parameters, content, by=_whose())
         net.open.append(sent)
         for hook in net.on_send:
             hook(sent)
@@ -260,9 +263,9 @@ class _Connections:
             loop.call_later(there + value, arrive)
         elif kind == "slow":
             loop.call_later(there, arrive, value)
-        elif kind == "stale" and sent.endpoint == "get_environment" and net.answers:
-            old = [read for at, read in net.answers if at <= loop.now - value]
-            loop.call_later(there + back, answer, old[-1] if old else net.answers[0][1])
+        elif kind == "stale" and sent.endpoint == "get_environment" and (answers := net.answers[sent.parameters["env_name"], key]):
+            old = [read for at, read in answers if at <= loop.now - value]
+            loop.call_later(there + back, answer, old[-1] if old else answers[0][1])
         elif kind == "dropped":
             loop.call_later(there, lambda: arrive(other=(0, None)))
         elif kind != "lost_request":
@@ -314,6 +317,11 @@ class Cluster:
     async def request_bytes(self, method: str, path_: str, **call: Any) -> bytes:
         """Raises ClusterError."""
         return json.dumps(await self.request(method, path_, **call)).encode()
+
+
+def _whose() -> tuple[str, str]:
+    about = RESOURCE.get()
+    return (about.namespace, about.name) if about else ("", "")
 
 
 def _brief(sent: Sent) -> str:

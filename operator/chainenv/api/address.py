@@ -38,15 +38,9 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
         proxy = httpx.URL()
     if proxy.scheme not in ("http", "https") or not proxy.host:
         kind = f"a {proxy.scheme} proxy" if proxy.scheme.startswith("socks") else "not the URL of an HTTP proxy"
-        raise ValueError(
-            f"{_variable(name)} cannot be used: it is {kind}: write the URL of an HTTP proxy, such as http://proxy.example:3128"
-        )
+        variable = next((each for each in (f"{name}_proxy", f"{name.upper()}_PROXY") if os.environ.get(each)), f"{name.upper()}_PROXY")
+        raise ValueError(f"{variable} cannot be used: it is {kind}: write the URL of an HTTP proxy, such as http://proxy.example:3128")
     return httpx.Proxy(proxy)
-
-
-def _variable(name: str) -> str:
-    """As it is written in the environment: the lower-case one wins."""
-    return next((each for each in (f"{name}_proxy", f"{name.upper()}_PROXY") if os.environ.get(each)), f"{name.upper()}_PROXY")
 
 
 def trusted() -> ssl.SSLContext:

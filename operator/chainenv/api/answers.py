@@ -30,26 +30,24 @@ def failure(endpoint: str, *, write: bool, status: int, headers: Mapping[str, st
     """`body` is one that `key` was redacted from. A RateLimited's `retry_after` is as stated, which may be infinite."""
     if status < 400:
         return _redirected(endpoint, status, headers, key)
-    document = _decoded(body)
-    empty = document is None and body.strip() == b"null"
-    text = "" if empty else for_people(_said(document) or _raw(body))
+    try:
+        document = pydantic_core.from_json(body)
+        text = "" if document is None else for_people(_stated(document) or _raw(body))
+    except ValueError:
+        document, text = None, for_people(_raw(body))
     message = f"Baseten answered {status}: {text}" if text else f"Baseten answered {status}"
     if status == 429:
         return RateLimited(message, endpoint=endpoint, retry_after=_retry_after(headers, document))
-    return _class_of(status, write)(message, endpoint=endpoint, status=status)
+    if status == 403:
+        return (Forbidden if write else CredentialsRefused)(message, endpoint=endpoint, status=status)
+    return _BY_STATUS.get(status, Unavailable if status >= 500 else Invalid)(message, endpoint=endpoint, status=status)
 
 
 def for_people(text: str) -> str:
-    """One line of at most 300 characters, without those that control a terminal, turn the direction of a text or cannot be seen."""
+    """One line of at most 300 characters, without those that control a terminal, turn the direction of a text or are invisible."""
     printable = "".join(c if c.isprintable() else " " for c in text[:_MAX_READ])
     line = " ".join(printable.split())
     return line if len(line) <= _MAX_TEXT else line[: _MAX_TEXT - 1] + "…"
-
-
-def _class_of(status: int, write: bool) -> type[BasetenError]:
-    if status == 403:
-        return Forbidden if write else CredentialsRefused
-    return _BY_STATUS.get(status, Unavailable if status >= 500 else Invalid)
 
 
 def _redirected(endpoint: str, status: int, headers: Mapping[str, str], key: ApiKey) -> Unavailable:
@@ -62,22 +60,10 @@ def _redirected(endpoint: str, status: int, headers: Mapping[str, str], key: Api
     return Unavailable(message, endpoint=endpoint, status=status)
 
 
-def _decoded(body: bytes) -> Any:
-    try:
-        return pydantic_core.from_json(body)
-    except ValueError:
-        return None
-
-
-def _said(document: Any) -> str | None:
-    """Baseten says `message` or `error`; what stands before it may say `detail`, as FastAPI does."""
-    if not isinstance(document, dict):
-        return None
-    for name in ("message", "error", "detail"):
-        said = _sentence(document.get(name))
-        if said:
-            return said
-    return None
+def _stated(document: Any) -> str | None:
+    """In `message` or `error` by Baseten itself; in `detail`, as FastAPI does, by what stands before it."""
+    fields = document if isinstance(document, dict) else {}
+    return next(filter(None, (_sentence(fields.get(name)) for name in ("message", "error", "detail"))), None)
 
 
 def _sentence(value: Any) -> str | None:
@@ -91,11 +77,11 @@ def _sentence(value: Any) -> str | None:
 
 
 def _sentence_of_dict(value: dict[str, Any]) -> str | None:
-    said = _plain(value.get("msg")) or _plain(value.get("message"))
+    sentence = _plain(value.get("msg")) or _plain(value.get("message"))
     loc = value.get("loc")
-    if said and isinstance(loc, list) and loc:
-        return f"{'.'.join(_step(part) for part in loc[:10])}: {said}"
-    return said
+    if sentence and isinstance(loc, list) and loc:
+        return f"{'.'.join(_step(part) for part in loc[:10])}: {sentence}"
+    return sentence
 
 
 def _step(part: Any) -> str:
@@ -117,11 +103,16 @@ def _raw(body: bytes) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], document: Any) -> float:
-    """Seconds. Baseten puts them in the body; a proxy before it may send the header. The larger counts."""
+    """Seconds. Baseten puts them in the body; a proxy before it may send the header. The larger counts.
+
+    A date is measured by the server's own clock, where the answer has it.
+    """
+    until = _timestamp(headers.get("Retry-After"))
+    now = _timestamp(headers.get("Date")) or time.time()
     stated = [
         seconds
         for seconds in (
-            _seconds(headers.get("Retry-After")) or _seconds_until(headers),
+            _seconds(headers.get("Retry-After")) or (_seconds(until - now) if until is not None else None),
             _seconds(document.get("retry_after")) if isinstance(document, dict) else None,
         )
         if seconds is not None
@@ -140,15 +131,6 @@ def _seconds(value: Any) -> float | None:
         return math.inf
     except ValueError:
         return None
-    return seconds if seconds > 0 else None
-
-
-def _seconds_until(headers: Mapping[str, str]) -> float | None:
-    """Measured by the server's own clock, when it tells it."""
-    until = _timestamp(headers.get("Retry-After"))
-    if until is None:
-        return None
-    seconds = until - (_timestamp(headers.get("Date")) or time.time())
     return seconds if seconds > 0 else None
 
 

@@ -66,7 +66,12 @@ class ApiKey:
 
     def _pattern(self) -> re.Pattern[bytes]:
         """Compiled when it is needed, which is rare, and not kept."""
-        return re.compile(b"".join(map(_any_form, self._value)), re.IGNORECASE)
+        forms = []
+        for character in self._value:
+            plain, code = re.escape(character).encode(), f"{ord(character):02x}".encode()
+            backslashed = rb"|\\+" + plain if character in _BACKSLASHED else b""
+            forms.append(rb"(?:" + plain + rb"|\\+u00" + code + rb"|%" + code + backslashed + rb")")
+        return re.compile(b"".join(forms), re.IGNORECASE)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ApiKey) and other._value == self._value
@@ -79,12 +84,6 @@ class ApiKey:
 
     def __reduce__(self) -> str:
         raise TypeError("an ApiKey is not written anywhere")
-
-
-def _any_form(character: str) -> bytes:
-    plain, code = re.escape(character).encode(), f"{ord(character):02x}".encode()
-    backslashed = rb"|\\+" + plain if character in _BACKSLASHED else b""
-    return rb"(?:" + plain + rb"|\\+u00" + code + rb"|%" + code + backslashed + rb")"
 
 
 def _in_base64(value: bytes) -> set[bytes]:

@@ -68,10 +68,10 @@ class text:  # noqa: N801 - reads as what it makes
     def _made(self, value: Any) -> str | None:
         if not isinstance(value, str):
             return self.other
-        return "".join(one if self._harmless(one) else " " for one in value[: self.length])
-
-    def _harmless(self, one: str) -> bool:
-        return (self.lines and one in "\n\t") or not (category(one)[0] == "C" or category(one) in ("Zl", "Zp"))
+        kept = "\n\t" if self.lines else ""
+        return "".join(
+            one if one in kept or not (category(one)[0] == "C" or category(one) in ("Zl", "Zp")) else " " for one in value[: self.length]
+        )
 
 
 def cut(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -100,7 +100,9 @@ class Exact(Generic[T]):
         """Raises ValidationError for what is not JSON, or not the type."""
         self._adapter.validate_json(data)
         text = data if isinstance(data, str) else data.decode()
-        return self._adapter.validate_python(json.loads(text, parse_float=_exactly, parse_int=_whole))
+        return self._adapter.validate_python(
+            json.loads(text, parse_float=_exactly, parse_int=lambda text: int(text) if len(text) <= _MAX_DIGITS else None)
+        )
 
     def validate_python(self, value: Any) -> T:
         return self._adapter.validate_python(value)
@@ -108,7 +110,3 @@ class Exact(Generic[T]):
 
 def _exactly(text: str) -> Decimal | None:
     return Decimal(text) if len(text) <= _MAX_DIGITS and _AMOUNT.fullmatch(text) else None
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if len(text) <= _MAX_DIGITS else None

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -144,7 +144,10 @@ class Transport:
         outcome, status_class = "CancelledError", "none"
         try:
             result = await attempt
-            outcome, status_class = _told(result)
+            if isinstance(result, BasetenError):
+                outcome, status_class = type(result).__name__, "none" if result.status is None else f"{result.status // 100}xx"
+            else:
+                outcome = status_class = "2xx"
         except Exception as error:
             outcome = type(error).__name__
             raise
@@ -196,25 +199,19 @@ class Transport:
         return Unavailable(message, endpoint=endpoint.name, status=got.status)
 
     def _lost(self, error: Exception, progress: Progress, endpoint: Endpoint) -> Unavailable:
-        text = _after_sending(error, progress) if progress.sent else _before_sending(error)
-        message = text.format(host=self._host, seconds=f"{self._timeout:g}")
-        if not progress.sent:
-            message += next((f": {cause.strerror}" for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror), "")
-        return (Unavailable if progress.sent else NotSent)(for_people(message), endpoint=endpoint.name)
-
-
-def _told(result: object) -> tuple[str, str]:
-    """Outcome and status class of a CallRecord."""
-    if not isinstance(result, BasetenError):
-        return "2xx", "2xx"
-    return type(result).__name__, "none" if result.status is None else f"{result.status // 100}xx"
-
-
-def _before_sending(error: Exception) -> str:
-    for kind, text in _BEFORE_SENDING:
-        if any(isinstance(cause, kind) for cause in _causes(error)):
-            return text
-    return "no connection to {host}"
+        if progress.sent:
+            message = _after_sending(error, progress).format(host=self._host, seconds=f"{self._timeout:g}")
+            return Unavailable(for_people(message), endpoint=endpoint.name)
+        causes: list[BaseException] = []
+        cause: BaseException | None = error
+        while cause is not None:
+            causes.append(cause)
+            cause = cause.__cause__ or cause.__context__
+        text = next((text for kind, text in _BEFORE_SENDING if any(isinstance(cause, kind) for cause in causes)), "no connection to {host}")
+        message = text.format(host=self._host) + next(
+            (f": {cause.strerror}" for cause in causes if isinstance(cause, OSError) and cause.strerror), ""
+        )
+        return NotSent(for_people(message), endpoint=endpoint.name)
 
 
 _BEFORE_SENDING: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -233,12 +230,6 @@ def _after_sending(error: Exception, progress: Progress) -> str:
     if isinstance(error, aiohttp.ClientError) and not is_drop(error):
         return "the answer of {host} is not HTTP"
     return "the connection to {host} was lost before the answer came"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _first_problem(error: ValidationError, body: bytes) -> str:

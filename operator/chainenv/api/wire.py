@@ -69,8 +69,8 @@ class _Newest(deque[Any]):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Between having a connection, through a proxy where there is one, and the first byte of the request: aiohttp writes it in the
-    same step in which `connect` returns."""
+    """Between having a connection, through a proxy where there is one, and the first byte of the request: aiohttp writes it when
+    `connect` has returned, and waits for nothing before."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -100,7 +100,12 @@ class Connections:
 
     def __init__(self, proxy: httpx.Proxy | None) -> None:
         self._trusted: Final = trusted()
-        self._proxy: Final = _proxy_options(proxy)
+        self._proxy: Final[dict[str, Any]] = {}
+        if proxy is not None:
+            headers = {"User-Agent": USER_AGENT}
+            if proxy.auth:
+                headers["Proxy-Authorization"] = aiohttp.encode_basic_auth(*proxy.auth, encoding="utf-8")
+            self._proxy.update(proxy=str(proxy.url), proxy_headers=headers)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -122,15 +127,6 @@ class Connections:
         self._closed = True
         if self._session is not None:
             await self._session.close()
-
-
-def _proxy_options(proxy: httpx.Proxy | None) -> dict[str, Any]:
-    if proxy is None:
-        return {}
-    headers = {"User-Agent": USER_AGENT}
-    if proxy.auth:
-        headers["Proxy-Authorization"] = aiohttp.encode_basic_auth(*proxy.auth, encoding="utf-8")
-    return {"proxy": str(proxy.url), "proxy_headers": headers}
 
 
 class Answer(NamedTuple):

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import signal
-import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -22,7 +21,6 @@ from .wiring import Parts, own_key, transport_for
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 15.0
 GRACE_SECONDS = 25.0
 """How long calls in flight may take after SIGTERM; the Deployment's termination grace is a little longer."""
 
@@ -42,18 +40,27 @@ class Operator:
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT; calls in flight are finished first. A second signal ends it at once."""
-        self._on_signals()
-        settings, health = self._parts.settings, self._health
+        parts, settings, health = self._parts, self._parts.settings, self._health
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._signalled, number)
         probes = serve_probes(settings.probe_port, live=health.live, ready=health.ready)
         runners = [
             await _serving("CHAINENV_PROBE_PORT", settings.probe_port, probes),
             await _serving("CHAINENV_METRICS_PORT", settings.metrics_port, serve_metrics(settings.metrics_port, health.refresh_metrics)),
         ]
-        log.info("chainenv %s: %s", __version__, self._summary())
+        where, host = ", ".join(settings.namespaces) or "all namespaces", parts.cluster.configuration.host
+        own = "with" if settings.baseten_api_key else "without"
+        log.info(
+            "chainenv %s: watching %s of %s, calling %s, %s a key of its own", __version__, where, host, settings.baseten_base_url, own
+        )
         try:
             await self._work()
         finally:
-            await self._close(runners)
+            for runner in runners:
+                await runner.cleanup()
+            await parts.transport.aclose()
+            await parts.cluster.close()
+            log.info("stopped")
 
     async def _work(self) -> None:
         parts = self._parts
@@ -74,7 +81,9 @@ class Operator:
         watching = asyncio.create_task(parts.watch.run(parts.lister.list_all), name="watch")
         queue = asyncio.create_task(self._lead(), name="queue")
         leading = asyncio.create_task(parts.leader.run(), name="lease") if parts.leader else None
-        helpers = [asyncio.create_task(each) for each in (parts.events.run(), parts.lister.relist_forever(), self._heartbeat())]
+        helpers = [
+            asyncio.create_task(each) for each in (parts.events.run(), parts.lister.relist_forever(), parts.cluster.keep_in_contact())
+        ]
         ending = {queue, watching, stop, *([leading] if leading else [])}
         try:
             await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
@@ -111,40 +120,12 @@ class Operator:
             await parts.leader.release()
         await parts.events.drain(2)
 
-    async def _heartbeat(self) -> None:
-        """Without anything to do, readiness still needs to know that the API server answers."""
-        cluster = self._parts.cluster
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            if time.monotonic() - cluster.last_contact >= HEARTBEAT_SECONDS:
-                with contextlib.suppress(Exception):
-                    await cluster.request("GET", "/version")
-
-    async def _close(self, runners: list[web.AppRunner]) -> None:
-        for runner in runners:
-            await runner.cleanup()
-        await self._parts.transport.aclose()
-        await self._parts.cluster.close()
-        log.info("stopped")
-
-    def _on_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled, number)
-
     def _signalled(self, number: signal.Signals) -> None:
         self._signals += 1
         if self._signals > 1:
             os._exit(128 + number)  # at once: the watch's thread is not waited for, and the journal is durable
         log.info("%s: finishing what is under way", signal.Signals(number).name)
         self._stop.set()
-
-    def _summary(self) -> str:
-        settings = self._parts.settings
-        where = ", ".join(settings.namespaces) or "all namespaces"
-        own = "with" if settings.baseten_api_key else "without"
-        host = self._parts.cluster.configuration.host
-        return f"watching {where} of {host}, calling {settings.baseten_base_url}, {own} a key of its own"
 
 
 async def _serving(variable: str, port: int, serving: Coroutine[Any, Any, web.AppRunner]) -> web.AppRunner:

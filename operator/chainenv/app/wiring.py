@@ -8,11 +8,12 @@ import time
 from datetime import UTC, datetime
 
 from .. import metrics
-from ..api import ApiKey, Baseten, CallRecord, Endpoint, Hooks, Transport, WaitRecord
+from ..api import ApiKey, Baseten, CallRecord, Endpoint, Hooks, Transport
 from ..core.polling import Intervals, first_poll, needs_attention, until_edge, was_asked_for
 from ..core.world import Timing
 from ..engine.context import LAST_CALL, of_last_call
 from ..engine.ports import Key, Ports
+from ..engine.prices import PriceBook
 from ..engine.reconcile import Reconciler
 from ..kube.cluster import Cluster
 from ..kube.events import EventWriter
@@ -47,23 +48,22 @@ class Parts:
         self.lister = Lister(cluster, self.store, settings.namespaces)
         self.watch = Watch(self.store, cluster, settings.namespaces, lambda: self.lister.page)
         self.events = EventWriter(cluster)
-        self._reconciler = Reconciler(self._ports(), intervals_of(settings), timing_of(settings))
-        self.queue = Queue(self._handle, workers=WORKERS)
-        self.listed = False
-        self.acting = False
-
-    def _ports(self) -> Ports:
-        return Ports(
+        ports = Ports(
             store=self.store,
             keys=self._keys,
             events=self.events,
-            baseten=lambda key: Baseten(self.transport, key, self._departing),
+            baseten=lambda key: Baseten(transport, key, self._departing),
             now=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
             jitter=random.random,
             fence=self._fence,
             measure=self._measures,
+            prices=PriceBook(time.monotonic, self._again),
         )
+        self._reconciler = Reconciler(ports, intervals_of(settings), timing_of(settings))
+        self.queue = Queue(self._handle, workers=WORKERS)
+        self.listed = False
+        self.acting = False
 
     def _fence(self) -> None:
         """Raises NotLeadingError when another process may act."""
@@ -83,6 +83,9 @@ class Parts:
         """A later resource of the same name starts from nothing."""
         self._keys.forget(uid)
         self._measures(key, None, None)
+
+    def _again(self, key: Key, seconds: float) -> None:
+        self.queue.add(key, seconds)
 
     async def _handle(self, key: Key) -> float | None:
         with metrics.reconcile_seconds.time():
@@ -118,7 +121,7 @@ def transport_for(settings: Settings) -> Transport:
             settings.baseten_base_url,
             timeout_seconds=settings.request_timeout_seconds,
             rate_limit=settings.rate_limit,
-            hooks=Hooks(on_call=_count_call, on_wait=_count_wait),
+            hooks=Hooks(_count_call, on_wait=lambda wait: metrics.limiter_wait_seconds.labels(wait.endpoint).observe(wait.seconds)),
         )
     except ValueError as error:
         raise BadSettingError(str(error)) from None
@@ -143,7 +146,3 @@ def _count_call(call: CallRecord) -> None:
     metrics.baseten_calls.labels(call.endpoint, call.outcome, call.status_class).inc()
     metrics.baseten_seconds.labels(call.endpoint).observe(call.seconds)
     log.debug("called", extra={**of_last_call(call.endpoint), "outcome": call.outcome})
-
-
-def _count_wait(wait: WaitRecord) -> None:
-    metrics.limiter_wait_seconds.labels(wait.endpoint).observe(wait.seconds)

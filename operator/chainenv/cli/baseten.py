@@ -12,17 +12,20 @@ from .errors import CommandError
 from .key import Found
 
 
+def transport() -> Transport:
+    """To the API that BASETEN_BASE_URL names. Raises CommandError."""
+    try:
+        return Transport(base_url(os.environ.get("BASETEN_BASE_URL") or "https://api.baseten.co"))
+    except ValueError as error:
+        raise CommandError(f"BASETEN_BASE_URL cannot be used: {error}") from None
+
+
 @asynccontextmanager
 async def calling(found: Found, chain_id: str) -> AsyncIterator[Baseten]:
     """Reads about one chain. What Baseten refuses, or cannot be reached for, is a CommandError."""
-    address = os.environ.get("BASETEN_BASE_URL") or "https://api.baseten.co"
-    try:
-        url = base_url(address)
-    except ValueError as error:
-        raise CommandError(f"BASETEN_BASE_URL cannot be used: {error}") from None
-    async with Transport(url) as transport:
+    async with transport() as connection:
         try:
-            yield Baseten(transport, found.key)
+            yield Baseten(connection, found.key)
         except BasetenError as error:
             raise CommandError(_explained(error, found, chain_id)) from error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -41,6 +40,16 @@ class Resources:
             found: Object = await self._cluster.request("GET", _path(self.namespace, name))
         except ClusterError as error:
             raise _explained(error, f"get {KIND} {name} in namespace {self.namespace}") from error
+        return found
+
+    async def find(self, namespace: str, name: str) -> Object | None:
+        """None when there is none, or when the cluster does not know the kind yet."""
+        try:
+            found: Object = await self._cluster.request("GET", _path(namespace, name))
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise _explained(error, f"get {KIND} {name} in namespace {namespace}") from error
         return found
 
     async def again(self, resource: Object) -> Object:
@@ -139,7 +148,7 @@ async def connected(options: Options) -> AsyncIterator[Resources]:
 
 async def _configure(settings: client.Configuration, options: Options) -> str:
     """The context's namespace."""
-    files = options.kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    files = options.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
         if _exists(files):
             loader = await config.load_kube_config(files, options.context, settings, persist_config=False)  # type: ignore[no-untyped-call]
@@ -161,4 +170,4 @@ def _problem(error: Exception) -> str:
 
 def _exists(files: str) -> bool:
     """Whether one of them does; KUBECONFIG may name several."""
-    return any(Path(file).expanduser().exists() for file in files.split(os.pathsep) if file)
+    return any(os.path.exists(os.path.expanduser(file)) for file in files.split(os.pathsep) if file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,16 +12,16 @@ from typing import Any
 
 import click
 
-from ..api import Baseten, BasetenError, NotFound
+from ..api import Baseten, NotFound
 from ..api import models as m
 from .baseten import calling
 from .commands import run
+from .cost import Prices, hourly, read_prices, usd
 from .key import key_for_chain
 from .options import cluster_options, given, key_options
 from .output import DOUBTFUL, FAINT, GOOD, Cell, Cells, emit, print_table
 from .view import SERVING, moment
 
-MINUTES = 60
 _COLUMNS = ("DEPLOYMENT", "STATUS", "CREATED", "REPLICAS", "USD/HOUR", "SERVES")
 OFF = frozenset({"INACTIVE", "DEACTIVATING"})
 
@@ -56,9 +56,8 @@ class Row:
 
     def cells(self) -> Cells:
         style = GOOD if self.status in SERVING else FAINT if self.status in OFF else DOUBTFUL
-        cost = "?" if self.cost is None else f"{self.cost:.2f}"
         serves = Cell("unused", DOUBTFUL) if self.unused else Cell(", ".join(self.serves))
-        return [self.id, Cell(self.status, style), moment(self.created), str(self.replicas), cost, serves]
+        return [self.id, Cell(self.status, style), moment(self.created), str(self.replicas), usd(self.cost), serves]
 
 
 @click.command("deployments")
@@ -78,7 +77,7 @@ async def _deployments(chain_id: str, key_file: Path | None) -> None:
     found = await key_for_chain(given(), chain_id, key_file)
     async with calling(found, chain_id) as baseten:
         deployments = await baseten.list_deployments(chain_id)
-        environments, prices = await asyncio.gather(_environments(baseten, chain_id), _prices(baseten))
+        environments, prices = await asyncio.gather(_environments(baseten, chain_id), read_prices(baseten))
     rows = sorted(_rows(deployments, environments, prices), key=_newest, reverse=True)
     emit(given().output, [row.data() for row in rows], lambda: print_table(_COLUMNS, [row.cells() for row in rows]))
 
@@ -100,20 +99,7 @@ async def _environments(baseten: Baseten, chain_id: str) -> list[m.ChainEnvironm
     return [each for each in found if each is not None]
 
 
-async def _prices(baseten: Baseten) -> Mapping[str, Decimal]:
-    """USD a minute of a replica, by the instance type's name and id; none where they cannot be read: nothing else waits for money."""
-    try:
-        listed = await baseten.get_instance_type_prices()
-    except BasetenError:
-        return {}
-    return {
-        word: each.price for each in listed if each.price is not None for word in (each.instance_type.id, each.instance_type.name) if word
-    }
-
-
-def _rows(
-    deployments: Iterable[m.ChainDeploymentV1], environments: Iterable[m.ChainEnvironmentV1], prices: Mapping[str, Decimal]
-) -> Iterable[Row]:
+def _rows(deployments: Iterable[m.ChainDeploymentV1], environments: Iterable[m.ChainEnvironmentV1], prices: Prices) -> Iterable[Row]:
     serves: dict[str, list[str]] = {}
     for environment in environments:
         for deployment, role in ((environment.current_deployment, ""), (environment.candidate_deployment, " (candidate)")):
@@ -121,16 +107,6 @@ def _rows(
                 serves.setdefault(deployment.id, []).append(environment.name + role)
     for deployment in deployments:
         replicas = sum(each.active_replica_count or 0 for each in deployment.chainlets)
+        cost = hourly(((each.instance_type_name, each.active_replica_count or 0) for each in deployment.chainlets), prices)
         used = tuple(serves.get(deployment.id, ()))
-        yield Row(deployment.id, deployment.status, deployment.created_at, replicas, _cost(deployment, prices), used)
-
-
-def _cost(deployment: m.ChainDeploymentV1, prices: Mapping[str, Decimal]) -> Decimal | None:
-    cost = Decimal(0)
-    for chainlet in deployment.chainlets:
-        if count := chainlet.active_replica_count:
-            price = prices.get(chainlet.instance_type_name)
-            if price is None:
-                return None
-            cost += count * price * MINUTES
-    return cost
+        yield Row(deployment.id, deployment.status, deployment.created_at, replicas, cost, used)

@@ -38,7 +38,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "pause": "Let the operator leave an environment alone.",
         "resume": "End a pause.",
     },
-    "Bring into Git": {
+    "Know before, bring into Git": {
+        "plan": "Show what applying manifests would do on Baseten, and what it would cost.",
         "export": "Write manifests of the environments a chain has on Baseten.",
     },
     "Run the operator": {

@@ -123,7 +123,8 @@ async def _in_order(sources: Sequence[AsyncIterator[Line]]) -> AsyncIterator[Lin
 
 
 def _when(line: Line) -> int:
-    return line[1].millis or 0
+    """Nanoseconds: within a millisecond the lines of several chainlets are in order as well."""
+    return int(line[1].timestamp) if line[1].millis is not None else 0
 
 
 def _writer(output: str, width: int) -> Callable[[Line], None]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..crd.enums import Operation
 from ..crd.types import Drift, JournalEntry
-from .findings import EventRecord, Finding
+from .findings import EventRecord, Finding, Severity
+from .gates import Hold
 
 if TYPE_CHECKING:
     from .changes import AnyChange
@@ -44,17 +45,28 @@ class Change(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One call to make and its journal entry. ``intent_first``: the entry must be durable before the call is made."""
+    """One call to make and its journal entry. ``intent_first``: the entry must be durable before the call is made.
+    ``approved``: the entry of the approval that is used up when it is made."""
 
     change: AnyChange
     entry: JournalEntry
     intent_first: bool = False
+    approved: JournalEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A change that waits. ``plan``: the hash of what would be sent, which an approval names."""
+
+    hold: Hold
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``journal`` is the journal before the actions. ``release``: the finalizer may go; ``left_on``: though these
-    deployments may still run. ``adopted``: with this plan the environment becomes the resource's own; ``managed``: it is."""
+    deployments may still run. ``adopted``: with this plan the environment becomes the resource's own; ``managed``: it is.
+    ``held``: changes that wait at a gate."""
 
     actions: tuple[Action, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -65,6 +77,7 @@ class Plan:
     missing: bool = False
     release: bool = False
     left_on: tuple[str, ...] = ()
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(slots=True)
@@ -75,13 +88,21 @@ class PlanBuilder:
     actions: list[Action] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
 
-    def act(self, change: AnyChange, entry: JournalEntry, *, intent_first: bool = False) -> None:
-        self.actions.append(Action(change, entry, intent_first or change.starts_deployment))
+    def act(self, change: AnyChange, entry: JournalEntry, *, intent_first: bool = False, approved: JournalEntry | None = None) -> None:
+        self.actions.append(Action(change, entry, intent_first or change.starts_deployment, approved))
+
+    def hold(self, hold: Hold, plan: str | None = None, drift: tuple[Drift, ...] = ()) -> None:
+        """The change waits; ``drift`` is what it would correct."""
+        self.held.append(Held(hold, plan))
+        self.findings.append(Finding(Severity.STALLED if hold.stuck else Severity.WAITING, hold.reason, hold.message))
+        self.drift += drift
 
     def add(self, finding: Finding | None) -> None:
         if finding is not None:
             self.findings.append(finding)
 
     def build(self, *, left_on: tuple[str, ...] = (), **more: bool) -> Plan:
-        return Plan(tuple(self.actions), tuple(self.findings), tuple(self.drift), tuple(self.journal.values()), left_on=left_on, **more)
+        journal = tuple(self.journal.values())
+        return Plan(tuple(self.actions), tuple(self.findings), tuple(self.drift), journal, left_on=left_on, held=tuple(self.held), **more)

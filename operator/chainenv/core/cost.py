@@ -12,7 +12,7 @@ from .reasons import Reason
 
 MINUTES = 60
 CENT = Decimal("0.01")
-HIGHEST = Decimal(1_000_000)
+HIGHEST = 1_000_000
 """No price is as high: a number above it is a mistake."""
 
 EXACT = Context(prec=60)
@@ -20,6 +20,14 @@ EXACT = Context(prec=60)
 
 Prices = Mapping[str, Decimal]
 """By instance type id."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """What a key's workspace pays. ``ids``: by display name, which is all that a deployment's chainlet shows of its type."""
+
+    prices: Prices = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
 
 
 def price(value: object) -> Decimal | None:

@@ -27,7 +27,7 @@ def plan_deletion(world: World) -> Plan:
     if not world.ours and desired.adoption == AdoptionPolicy.FAIL:
         return Plan(journal=world.journal, release=True)
     there = {slot(d.id) for d in environment.deployments}
-    kept = (e for e in world.journal if e.slot in there or e.operation not in (Operation.DEACTIVATE, Operation.CREATE))
+    kept = (e for e in world.journal if e.slot in there or e.operation not in (Operation.DEACTIVATE, Operation.CREATE, Operation.ABORT))
     builder = PlanBuilder({e.slot: e for e in kept})
     running = [d for d in environment.deployments if d.status not in OFF and not _is_given_up(world, d)]
     if not running:

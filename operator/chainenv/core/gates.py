@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from ..crd.types import APPROVE_ANNOTATION, Rollout, RolloutStatus
-from .calendar import Hours, is_open, next_opening, windows_of
-from .cost import BudgetResult
+from ..crd.types import ABORT_ANNOTATION, APPROVE_ANNOTATION, ChainEnvironmentSpec, Rollout, RolloutStatus
+from .calendar import Hours, is_open, next_opening, schedules_of, windows_of
+from .cost import BudgetResult, PriceList
+from .effective import Autoscaling, variants
 from .reasons import Reason
+from .values import flat
 
 STUCK = frozenset({Reason.SOURCE_NOT_FOUND, Reason.BUDGET_EXCEEDED})
 """Reasons that do not pass by themselves."""
@@ -60,6 +63,40 @@ class Hold:
     @property
     def stuck(self) -> bool:
         return self.reason in STUCK
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What rollouts wait for, as the resource has it. ``approval``, ``abort``: values of the annotations, empty where there are none.
+
+    ``prices`` None: not known yet. ``settings``: the declared autoscaling settings at any time, by schedule (only with a budget).
+    ``source``: what ``promoteFrom`` makes a promotion wait for.
+    """
+
+    rules: RolloutRules = field(default_factory=RolloutRules)
+    approval: str = ""
+    abort: str = ""
+    budget: Decimal | None = None
+    prices: PriceList | None = None
+    settings: Mapping[str | None, Autoscaling] = field(default_factory=dict)
+    source: Hold | None = None
+
+
+def gates_of(spec: ChainEnvironmentSpec, annotations: Mapping[str, str], prices: PriceList | None) -> Gates:
+    """Raises CalendarError."""
+    settings: dict[str | None, Autoscaling] = {}
+    if spec.budget is not None:
+        declared = ((c.chainlet_name, c.autoscaling_settings) for c in spec.chainlet_settings or ())
+        base = {name: flat(autoscaling.model_dump() if autoscaling else None) for name, autoscaling in declared}
+        settings |= variants(base, schedules_of(spec.autoscaling_schedules))
+    return Gates(
+        rules=rules_of(spec.rollout),
+        approval=annotations.get(APPROVE_ANNOTATION, "").strip(),
+        abort=annotations.get(ABORT_ANNOTATION, "").strip(),
+        budget=Decimal(spec.budget.max_usd_per_hour) if spec.budget else None,
+        prices=prices,
+        settings=settings,
+    )
 
 
 def rules_of(rollout: Rollout | None) -> RolloutRules:

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from ..crd.enums import Operation, Outcome
-from ..crd.types import Drift, JournalEntry
+from ..crd.types import ABORT_ANNOTATION, Drift, JournalEntry
+from .cost import BudgetResult
 from .desired import Desired
 from .environment import DEGRADED, FAILED, SERVING, Deployment, Environment, in_progress
 from .findings import EventRecord, Finding, Severity
+from .gates import absolute
 from .journal import ROLLOUTS, ended, retry_seconds
 from .reasons import Event, Reason
 from .text import at, changed, clock, listed, names
@@ -162,6 +164,42 @@ def rollout_failed(entry: JournalEntry) -> Finding:
         f"rollout failed: {_ROLLOUTS[entry.operation]} of {clock(entry)}: {entry.message}; the previous deployment keeps serving;"
         " not retried automatically: fix the chain and push or promote a deployment, or change the spec",
     )
+
+
+def rollout_aborted(entry: JournalEntry) -> Finding:
+    return Finding(
+        BLOCKED,
+        Reason.ROLLOUT_ABORTED,
+        f"rollout aborted: {_ROLLOUTS[entry.operation]} of {clock(entry)}: deployment {entry.deployment_id} was deactivated; the previous"
+        " deployment keeps serving; not retried automatically: change the spec, or set the annotation reconcile-requested-at",
+    )
+
+
+def deadline_exceeded(entry: JournalEntry, deadline: datetime) -> Finding:
+    deployment = f"deployment {entry.deployment_id}" if entry.deployment_id else "its deployment"
+    abort = f" The annotation {ABORT_ANNOTATION}={entry.deployment_id} ends it" if entry.deployment_id else ""
+    return Finding(
+        STALLED,
+        Reason.ROLLOUT_DEADLINE_EXCEEDED,
+        f"{_ROLLOUTS[entry.operation]} of {clock(entry)}: {deployment} did not serve by {absolute(deadline)} (rollout.deadlineSeconds);"
+        f" nothing is undone, and it may still come to serve.{abort}",
+    )
+
+
+PRICES_NOT_READ = "the prices of instance types have not been read from Baseten yet"
+
+
+def over_budget(what: str, budget: BudgetResult) -> Finding:
+    """What is held back by the budget, when it starts no deployment."""
+    severity = STALLED if budget.reason == Reason.BUDGET_EXCEEDED else WAITING
+    return Finding(
+        severity, budget.reason or Reason.BUDGET_EXCEEDED, f"{what} of {names(sorted(budget.held))} is not sent: {budget.message}"
+    )
+
+
+def after_the_other(what: str, other: str) -> Finding:
+    message = f"{what} waits until the change of {other} is there, to stay within budget.maxUSDPerHour"
+    return Finding(WAITING, Reason.CORRECTING, message)
 
 
 def failed_rollout(environment: Environment) -> Finding:
@@ -367,7 +405,11 @@ def deactivated(deployment_id: str) -> EventRecord:
     return EventRecord(Event.DEACTIVATED, f"deactivated deployment {deployment_id}")
 
 
-def concluded(event: Event, entry: JournalEntry) -> EventRecord:
+def rollout_aborting(deployment_id: str) -> EventRecord:
+    return EventRecord(Reason.ROLLOUT_ABORTED, f"aborted the rollout of deployment {deployment_id}: it was deactivated")
+
+
+def concluded(event: Event | Reason, entry: JournalEntry) -> EventRecord:
     """Of what an earlier run sent and could not report any more."""
     deployment = entry.deployment_id or "not shown yet"
     return EventRecord(event, f"sent at {clock(entry)} without an answer, observed to have happened: deployment {deployment}")

@@ -7,6 +7,7 @@ from ..crd.types import Drift
 from . import messages
 from .actions import Plan, PlanBuilder
 from .changes import Promote
+from .changes.abort import abort
 from .changes.autoscaling import autoscaling
 from .changes.create import create
 from .changes.instance_types import forget_instance_types, instance_types
@@ -37,6 +38,7 @@ def plan(world: World) -> Plan:
 
 def _apply_rules(world: World, environment: Environment, builder: PlanBuilder) -> None:
     for rule in (
+        abort,
         promotion_settings,
         autoscaling,
         forget_instance_types,
@@ -87,5 +89,5 @@ def _observed_only(world: World, environment: Environment) -> Plan:
         if isinstance(action.change, Promote):
             builder.drift.append(Drift(path="deploymentID", desired=action.change.deployment_id, actual="not promoted"))
     if builder.drift:
-        builder.add(messages.not_corrected(tuple(builder.drift)))
+        builder.findings.insert(0, messages.not_corrected(tuple(builder.drift)))
     return Plan(findings=tuple(builder.findings), drift=tuple(builder.drift), journal=world.journal, managed=world.ours)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from ..crd.types import ScheduleStatus
-from .journal import unsettled
+from ..crd.types import JournalEntry, ScheduleStatus
+from .actions import Held
+from .journal import ROLLOUTS, unsettled
 from .reasons import Reason
 from .resource import Resource
 from .status import Report
@@ -52,6 +53,14 @@ def until_edge(schedule: ScheduleStatus | None, now: datetime) -> float:
     if schedule is None or schedule.next_change is None:
         return float("inf")
     return max(0.0, (schedule.next_change - now).total_seconds()) + AFTER_EDGE
+
+
+def until_gate(held: tuple[Held, ...], journal: tuple[JournalEntry, ...], deadline: timedelta | None, now: datetime) -> float:
+    """Seconds until a run is due for what waits, or for the deadline of a rollout that is under way; without end when for neither."""
+    begun = [e.started_at for e in journal if e.operation in ROLLOUTS and unsettled(e)] if deadline is not None else []
+    ends = [at for at in (started + deadline for started in begun if deadline is not None) if at > now]
+    moments = [*ends, *(each.hold.until for each in held if each.hold.until is not None)]
+    return min((max(0.0, (at - now).total_seconds()) + AFTER_EDGE for at in moments), default=float("inf"))
 
 
 def was_asked_for(resource: Resource) -> bool:

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     PROMOTION_RUNNING = "PromotionRunning"
     SETTLING_INTENT = "SettlingIntent"
     ROLLOUT_FAILED = "RolloutFailed"
+    ROLLOUT_ABORTED = "RolloutAborted"
+    ROLLOUT_DEADLINE_EXCEEDED = "RolloutDeadlineExceeded"
     CHAINLET_NOT_FOUND = "ChainletNotFound"
     DEPLOYMENT_NOT_FOUND = "DeploymentNotFound"
     NOT_CONVERGING = "NotConverging"

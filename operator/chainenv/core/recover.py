@@ -14,11 +14,14 @@ from ..crd.enums import Operation, Outcome
 from ..crd.types import JournalEntry
 from .changes.instance_types import is_reached, settled_types
 from .changes.promote import promoted
-from .environment import ENDING, FAILED, KNOWN_PROGRESS, SERVING, Deployment, Environment
-from .journal import MOST_UNCONFIRMED, REFUSALS, ROLLOUTS, retry_seconds, unanswered
+from .environment import ENDING, FAILED, KNOWN_PROGRESS, SERVING, Deployment, Environment, in_progress
+from .journal import MOST_UNCONFIRMED, REFUSALS, ROLLOUTS, retry_seconds, unanswered, unsettled
 from .world import World
 
 RAMP_UP = "ramp_up_duration_seconds"
+
+KEPT = frozenset({Operation.CREATE, Operation.APPROVE})
+"""What another environment of the same name does not end: an approval that was used stays used."""
 
 
 def recover(world: World) -> World:
@@ -36,17 +39,36 @@ def recover(world: World) -> World:
         after[entry.slot] = now = _recovered(world, environment, _knowing(entry, others))
         if now is not None and now.deployment_id:
             claimed[entry.operation] = now.deployment_id
-    entries = (after.get(e.slot, e) for e in world.journal)
-    return replace(world, journal=tuple({e.slot: e for e in entries if e is not None}.values()))
+    entries = [e for e in (after.get(e.slot, e) for e in world.journal) if e is not None]
+    settled = (_abort_settled(world, environment, e, entries) if e.operation == Operation.ABORT else e for e in entries)
+    return replace(world, journal=tuple({e.slot: e for e in settled if e is not None}.values()))
+
+
+def _abort_settled(world: World, environment: Environment, entry: JournalEntry, journal: Iterable[JournalEntry]) -> JournalEntry | None:
+    """An abort without an answer happened when its deployment is off, or is no candidate; it is forgotten when that one serves."""
+    target, candidate = entry.target or "", environment.candidate
+    if entry.finished_at is not None:
+        return entry
+    if environment.current is not None and environment.current.id == target:
+        return None
+    if candidate is not None and candidate.id == target:
+        off = candidate.status in ENDING | FAILED
+    elif target in world.looked_up:
+        found = world.looked_up[target]
+        off = found is None or found.status in ENDING | FAILED
+    else:
+        off = not any(e.deployment_id == target and unsettled(e) for e in journal)
+    update = {"outcome": Outcome.ACCEPTED, "finished_at": world.now, "deployment_id": target}
+    return entry.model_copy(update=update) if off else entry
 
 
 def _of_the_new_environment(world: World, environment: Environment) -> tuple[JournalEntry, ...]:
     """Nothing has been done there yet, but a call without an answer may still arrive; what is there already did not come of it."""
     there = tuple(d.id for d in environment.deployments)
     return tuple(
-        e if e.operation == Operation.CREATE else e.model_copy(update={"known_deployments": (*e.known_deployments, *there)})
+        e if e.operation in KEPT else e.model_copy(update={"known_deployments": (*e.known_deployments, *there)})
         for e in world.journal
-        if e.operation == Operation.CREATE or (e.operation in ROLLOUTS and e.finished_at is None)
+        if e.operation in KEPT or (e.operation in ROLLOUTS and e.finished_at is None)
     )
 
 
@@ -180,6 +202,8 @@ def _followed(world: World, environment: Environment, entry: JournalEntry) -> Jo
         return _failed(entry, environment, f"deployment {candidate.id} is {candidate.status}")
     if environment.promoting:
         return entry
+    if current is not None and current.id == entry.deployment_id and _is_awaited(world, current):
+        return entry
     if (current is not None and current.id == entry.deployment_id) or (
         entry.deployment_id is None and is_reached(world, environment, entry)
     ):
@@ -192,6 +216,11 @@ def _followed(world: World, environment: Environment, entry: JournalEntry) -> Jo
     return _elsewhere(world, environment, entry, world.looked_up[entry.deployment_id])
 
 
+def _is_awaited(world: World, current: Deployment) -> bool:
+    """With a deadline a rollout ends when its deployment serves, not when it has become the current one."""
+    return world.gates.rules.deadline is not None and in_progress(current.status)
+
+
 def _moved_on(environment: Environment, entry: JournalEntry) -> bool:
     """Whether the current deployment is the one that came of the entry, or a later one."""
     current = environment.current
@@ -202,7 +231,9 @@ def _elsewhere(world: World, environment: Environment, entry: JournalEntry, foun
     """The deployment that came of the entry is neither current nor candidate."""
     if found is not None and found.status in FAILED:
         return _failed(entry, environment, f"deployment {found.id} is {found.status}")
-    moved_on = _moved_on(environment, entry)
+    aborted, moved_on = world.entry(Operation.ABORT), _moved_on(environment, entry)
+    if aborted and aborted.target == entry.deployment_id and not moved_on and (found is None or found.status in ENDING):
+        return _failed(entry, environment, f"deployment {entry.deployment_id} was deactivated")
     copied = moved_on and found is not None and found.id == entry.target  # Baseten named the source; a copy of it serves
     if not copied and world.observed(entry) < _patience(world, found, moved_on=moved_on):
         return entry

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..crd.types import ABANDON_ANNOTATION, FINALIZER, RECONCILE_ANNOTATION, ChainEnvironmentSpec, ChainEnvironmentStatus, JournalEntry
-from .calendar import CalendarError, schedules_of
+from .calendar import CalendarError, schedules_of, windows_of
 from .desired import Desired, desired_of
 from .effective import desired_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resource:
     """One ChainEnvironment object as last read or written. ``invalid``: why its spec cannot be read; ``unreadable``: how many
     entries of its journal could not be."""
@@ -38,7 +39,7 @@ class Resource:
     def has_finalizer(self) -> bool:
         return FINALIZER in self.finalizers
 
-    @property
+    @cached_property
     def desired(self) -> Desired:
         return desired_of(self.spec, name=self.name, generation=self.generation)
 
@@ -51,6 +52,7 @@ class Resource:
         """A time zone, or a time of day, in the spec that there is not."""
         try:
             schedules_of(self.spec.autoscaling_schedules)
+            windows_of(self.spec.rollout.windows if self.spec.rollout else None)
         except CalendarError as error:
             return f"spec.{error}"
         return None

@@ -10,6 +10,7 @@ from ..crd.enums import AdoptionPolicy, Operation, Outcome
 from ..crd.types import JournalEntry
 from .desired import Desired
 from .environment import Deployment, Environment
+from .gates import Gates
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class World:
     ``last_types``: instance types as last shown, by chainlet. ``chain_unreadable``: the chain's deployments cannot be read with
     this key. ``forced``: a person asked for another try (the reconcile annotation). ``new_key``: the last run was made with
     another key. ``spec_changed``: this generation has not been acted on yet. ``schedule_changed``: another schedule, or none, has
-    become active since the last run that acted.
+    become active since the last run that acted. ``gates``: what rollouts wait for.
     """
 
     desired: Desired
@@ -78,6 +79,7 @@ class World:
     new_key: bool = False
     spec_changed: bool = False
     schedule_changed: bool = False
+    gates: Gates = field(default_factory=Gates)
 
     @property
     def ours(self) -> bool:

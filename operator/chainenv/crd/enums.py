@@ -26,7 +26,8 @@ class Operation(StrEnum):
     """Kinds of journal entries. Each kind has at most one entry (DEACTIVATE: one a deployment), so the journal is bounded.
 
     PROMOTE is a promotion under way, refused or failed; PROMOTED is the last one that was done with, so that each
-    deploymentID is promoted once.
+    deploymentID is promoted once. APPROVE is the last approved plan that was begun, so that each approval is used once;
+    ABORT the last candidate that a person asked to be deactivated.
     """
 
     CREATE = "CreateEnvironment"
@@ -36,6 +37,8 @@ class Operation(StrEnum):
     PROMOTE = "Promote"
     PROMOTED = "Promoted"
     DEACTIVATE = "Deactivate"
+    APPROVE = "Approve"
+    ABORT = "AbortRollout"
 
 
 class Outcome(StrEnum):

@@ -41,10 +41,6 @@ def _structural(node: Any, definitions: JsonSchema) -> Any:
     if "anyOf" in node:
         (chosen,) = [option for option in node["anyOf"] if option.get("type") != "null"]
         return _structural({**chosen, **{k: v for k, v in node.items() if k != "anyOf"}}, definitions)
-    return _plain(node, definitions)
-
-
-def _plain(node: JsonSchema, definitions: JsonSchema) -> JsonSchema:
     out: JsonSchema = {}
     for key, value in node.items():
         if key in ("title", "additionalProperties", "const") or ((key == "default" and value in (None, 1, 0, ())) or value == []):
@@ -99,17 +95,16 @@ def custom_resource_definition() -> JsonSchema:
                     "served": True,
                     "storage": True,
                     "subresources": {"status": {}},
-                    "additionalPrinterColumns": [_column(*column) for column in _COLUMNS],
+                    "additionalPrinterColumns": [
+                        {"name": name, "type": kind, "jsonPath": path, **({"priority": priority} if priority else {})}
+                        for name, kind, path, priority in _COLUMNS
+                    ],
                     "selectableFields": [{"jsonPath": path} for path in _SELECTABLE],
                     "schema": {"openAPIV3Schema": spec_schema()},
                 }
             ],
         },
     }
-
-
-def _column(name: str, kind: str, path: str, priority: int) -> JsonSchema:
-    return {"name": name, "type": kind, "jsonPath": path, **({"priority": priority} if priority else {})}
 
 
 def as_yaml() -> str:

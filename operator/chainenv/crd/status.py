@@ -176,6 +176,7 @@ class JournalEntry(Part):
         int | None,
         Field(description="How many sends of these values may have started a deployment without an answer that confirms it."),
     ] = None
+    plan: Annotated[str | None, Field(description="The approved plan that it carries out; absent where nobody had to be asked.")] = None
     settled: Annotated[bool | None, Field(description="Whether a later read showed the wanted result.")] = None
     message: Annotated[str | None, Field(max_length=1024, description="Baseten's message when it refused.")] = None
 

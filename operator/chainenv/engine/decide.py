@@ -8,7 +8,9 @@ from datetime import datetime
 
 from ..api import ApiKey, Baseten, BasetenError
 from ..core.actions import Plan
+from ..core.cost import PriceList
 from ..core.deletion import plan_deletion
+from ..core.gates import gates_of
 from ..core.plan import plan
 from ..core.recover import recover
 from ..core.resource import Resource
@@ -64,13 +66,14 @@ Decision = Guarded | NoKey | Unread | Doubtful | Decided
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a decision gets what it needs: clocks, the key, the API."""
+    """Where a decision gets what it needs: clocks, the key, the API. ``prices``: what is known by now, without a call."""
 
     key: Callable[[], Awaitable[ApiKey]]
     baseten: Callable[[ApiKey], Baseten]
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     timing: Timing
+    prices: Callable[[Baseten], PriceList | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,8 @@ async def decide(known: Known, sources: Sources) -> Decision:
         observed = await observe(baseten, resource, before, sources.now, sources.timing)
     except BasetenError as error:
         return Unread(baseten, error)
+    if not resource.deleting:
+        observed = replace(observed, gates=gates_of(resource.spec, resource.annotations, sources.prices(baseten)))
     new_key = facts.key not in ("", key.fingerprint)
     facts = facts.advance(observed, sources.monotonic())
     if facts.replaced is not None and began - facts.replaced.at < sources.timing.progress:

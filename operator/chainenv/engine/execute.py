@@ -15,7 +15,7 @@ from ..core.environment import Environment
 from ..core.findings import EventRecord
 from ..core.journal import ROLLOUTS, with_entry
 from ..core.world import World
-from ..crd.enums import Outcome
+from ..crd.enums import Operation, Outcome
 from ..crd.types import JournalEntry
 from .context import of_last_call
 from .explain import explained
@@ -46,7 +46,8 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: JournalWr
     for planned in plan.actions:
         action = planned
         if action.intent_first:
-            action = replace(action, entry=await journal.intend(execution.journal, action.entry, world.environment))
+            before = _with_approval(execution.journal, action)
+            action = replace(action, entry=await journal.intend(before, action.entry, world.environment))
         fence()
         try:
             answer = await send(baseten, world.desired, action.change)
@@ -58,7 +59,7 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: JournalWr
             _refuse(action, error, journal.now(), execution)
         except BasetenError as error:
             if action.intent_first and isinstance(error, Unavailable) and not isinstance(error, NotSent):
-                execution.journal = with_entry(execution.journal, action.entry)
+                execution.journal = with_entry(_with_approval(execution.journal, action), action.entry)
             execution.failed.append((action, error))
             if isinstance(error, CredentialsRefused):
                 break
@@ -66,6 +67,11 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: JournalWr
     for action in execution.refused:
         execution.journal = with_entry(execution.journal, action.entry)
     return execution
+
+
+def _with_approval(journal: tuple[JournalEntry, ...], action: Action) -> tuple[JournalEntry, ...]:
+    """An approval is used up by the same write as the intent, and only by a call that may have reached Baseten."""
+    return with_entry(journal, action.approved) if action.approved is not None else journal
 
 
 def _log(event: EventRecord, action: Action) -> None:
@@ -77,13 +83,15 @@ def _accept(action: Action, answer: Answer, now: datetime, execution: Execution)
     update: dict[str, Any] = {"outcome": Outcome.ACCEPTED, "finished_at": now}
     if answer.environment is not None:
         execution.environment = answer.environment
-        execution.journal = (action.entry.model_copy(update=update),)  # of an environment that was there before, nothing counts any more
+        used = tuple(e for e in execution.journal if e.operation == Operation.APPROVE)
+        # Of an environment that was there before, nothing else counts any more.
+        execution.journal = (action.entry.model_copy(update=update), *used)
         return
     if action.entry.operation in ROLLOUTS:
         update |= {"deployment_id": answer.deployment_id, "started": answer.started}
         if not answer.started:
             update["unconfirmed"] = (action.entry.unconfirmed or 0) + 1
-    execution.journal = with_entry(execution.journal, action.entry.model_copy(update=update))
+    execution.journal = with_entry(_with_approval(execution.journal, action), action.entry.model_copy(update=update))
 
 
 def _refuse(action: Action, error: BasetenError, now: datetime, execution: Execution) -> None:
@@ -91,5 +99,5 @@ def _refuse(action: Action, error: BasetenError, now: datetime, execution: Execu
     outcome = outcomes.get(type(error), Outcome.REFUSED)
     entry = action.entry.model_copy(update={"outcome": outcome, "finished_at": now, "message": error.message[:1024]})
     log.warning("refused: %s: %s", action.change.describe(), error.message, extra=of_last_call(error.endpoint))
-    execution.journal = with_entry(execution.journal, entry)
+    execution.journal = with_entry(_with_approval(execution.journal, action), entry)
     execution.refused.append(replace(action, entry=entry))

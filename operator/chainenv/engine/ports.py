@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ..api import ApiKey, Baseten
+from ..core.cost import PriceList
 from ..core.findings import EventRecord
 from ..core.reasons import Reason
 from ..core.resource import Resource
@@ -106,9 +107,15 @@ class Events(Protocol):
         """Returns at once; writing is somebody else's task and may fail without harm."""
 
 
+def no_prices(*_: object) -> None:
+    """Where nobody asks what anything costs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """``monotonic``: seconds, for waits that decisions depend on. ``jitter``: random, in [0, 1).
+    """``prices``: what is known by now of the key's prices, for this resource; returns at once, and reads them in the background when
+    they are old. ``wake``: run the resource once more when they have been read.
+    ``monotonic``: seconds, for waits that decisions depend on. ``jitter``: random, in [0, 1).
     ``fence``: raises NotLeadingError when this process may not act.
     ``measure``: told what each run came to; a status of None when the resource is gone."""
 
@@ -121,3 +128,4 @@ class Ports:
     jitter: Callable[[], float]
     fence: Callable[[], None]
     measure: Callable[[Key, ChainEnvironmentStatus | None, Report | None], None]
+    prices: Callable[[Key, Baseten, bool], PriceList | None] = no_prices

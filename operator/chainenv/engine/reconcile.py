@@ -17,13 +17,15 @@ from typing import assert_never
 from ..api import Baseten, BasetenError, CredentialsRefused
 from ..core import messages
 from ..core.changes import CreateEnvironment
+from ..core.cost import PriceList
 from ..core.environment import OFF
 from ..core.findings import EventRecord, Finding, Severity
 from ..core.journal import next_retry
-from ..core.polling import Intervals, next_poll, until_edge
-from ..core.reasons import Event
+from ..core.polling import Intervals, next_poll, until_edge, until_gate
+from ..core.reasons import Event, Reason
 from ..core.resource import Resource
-from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json
+from ..core.running import running_cost
+from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json, waiting_rollout
 from ..core.values import digest
 from ..core.world import Timing, World
 from ..crd.enums import Operation, Outcome
@@ -110,6 +112,7 @@ class Reconciler:
             now=self._ports.now,
             monotonic=self._ports.monotonic,
             timing=self._timing,
+            prices=partial(self._prices, resource),
         )
         store = self._ports.store
         decision = await decide(Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource)), sources)
@@ -166,6 +169,8 @@ class Reconciler:
         if execution is None:
             return CONFLICT_SECONDS
         memory.learned = Learned(execution.journal, journal.resource.status.operations)
+        if execution.environment is not None:  # it may have been created just now; a stale read may still show its predecessor
+            memory.facts = replace(memory.facts, created_at=execution.environment.created_at or memory.facts.created_at)
         self._note_retries(memory, execution)
         self._record(resource, *_concluded(opened, world))
         if any(isinstance(a.change, CreateEnvironment) and a.change.recreated for a in execution.accepted):
@@ -181,6 +186,9 @@ class Reconciler:
             drift=(*planned.drift, *(d for a in execution.refused for d in a.change.corrections)),
             journal=execution.journal,
             changes=tuple(action.change for action in execution.accepted),
+            rollout=waiting_rollout(planned.held),
+            cost=running_cost(execution.environment, world.gates.prices),
+            priced=world.gates.prices is not None,
             acted_on=not execution.failed,
             reconcile_request=resource.reconcile_request,
             deleting=resource.deleting,
@@ -201,7 +209,13 @@ class Reconciler:
         refused = next_retry(execution.journal, world.now, self._timing)
         now = self._ports.monotonic()
         edge = until_edge(world.desired.schedule, self._ports.now())
-        return min([poll, edge, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())])
+        gates = until_gate(planned.held, execution.journal, world.gates.rules.deadline, self._ports.now())
+        return min(
+            [poll, edge, gates, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())]
+        )
+
+    def _prices(self, resource: Resource, baseten: Baseten) -> PriceList | None:
+        return self._ports.prices(Key(resource.namespace, resource.name), baseten, resource.spec.budget is not None)
 
     def _note_retries(self, memory: Memory, execution: Execution) -> None:
         now = self._ports.monotonic()
@@ -254,9 +268,11 @@ class Reconciler:
     async def _publish(self, resource: Resource, memory: Memory, report: Report) -> None:
         """Write the status when a person could see a difference; then record what changed."""
         status = project(resource.status, report)
-        shown = to_json(status)
-        hashed = digest(shown)
-        changed = shown != to_json(resource.status) and memory.written != (resource.resource_version, hashed)
+        changed, hashed = False, ""
+        if status != resource.status:  # most polls observe what is written already
+            shown = to_json(status)
+            hashed = digest(shown)
+            changed = shown != to_json(resource.status) and memory.written != (resource.resource_version, hashed)
         memory.unchanged = 0 if changed else memory.unchanged + 1
         if changed:  # an older CRD drops what it does not know; writing it again would not help
             after = await self._ports.store.write_status(resource, status)
@@ -304,7 +320,11 @@ class Reconciler:
 def _concluded(opened: tuple[JournalEntry, ...], world: World) -> tuple[EventRecord, ...]:
     """Events for what an earlier run did and could not record any more."""
     open_ = {e.operation for e in opened if e.finished_at is None}
-    reasons: dict[str, Event] = {Operation.INSTANCE_TYPES: Event.INSTANCE_TYPES_CHANGED, Operation.PROMOTE: Event.PROMOTED}
+    reasons: dict[str, Event | Reason] = {
+        Operation.INSTANCE_TYPES: Event.INSTANCE_TYPES_CHANGED,
+        Operation.PROMOTE: Event.PROMOTED,
+        Operation.ABORT: Reason.ROLLOUT_ABORTED,
+    }
     return tuple(
         messages.concluded(reasons[e.operation], e)
         for e in world.journal

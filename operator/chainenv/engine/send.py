@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from ..api import Baseten
+from ..api import Baseten, Conflict
 from ..core.changes import (
+    AbortRollout,
     AnyChange,
     CreateEnvironment,
     Deactivate,
@@ -48,6 +49,16 @@ async def send(baseten: Baseten, desired: Desired, change: AnyChange) -> Answer:
             return Answer(deployment_id=(await baseten.promote(chain_id, name, bodies.promote_body(change))).id, started=True)
         case Deactivate():
             await baseten.deactivate(chain_id, change.deployment_id)
+        case AbortRollout():
+            await _only_a_candidate(baseten, desired, change.deployment_id)
+            await baseten.deactivate(chain_id, change.deployment_id)
         case _:
             assert_never(change)
     return Answer()
+
+
+async def _only_a_candidate(baseten: Baseten, desired: Desired, deployment_id: str) -> None:
+    """Right before a candidate is deactivated it is read once more: what serves by now is left alone. Raises Conflict."""
+    environment = environment_of(await baseten.get_environment(desired.chain_id, desired.environment))
+    if environment.current is not None and environment.current.id == deployment_id:
+        raise Conflict(f"deployment {deployment_id} has become the current one and is left alone", endpoint="deactivate", status=409)

@@ -35,11 +35,10 @@ class _Rivals:
     the last one that did; ``acting``: of the one whose run may have a call under way."""
 
     claims: dict[Key, Claim] = field(default_factory=dict)
-    proven: set[Key] = field(default_factory=set)
+    proven: tuple[Key, ...] = ()
     holder: Claim | None = None
     last: str = ""
     acting: str = ""
-    gave_way: dict[str, int] = field(default_factory=dict)
 
     def owner(self) -> Key | None:
         """The oldest of those that are proven."""
@@ -56,17 +55,20 @@ class Claims:
     def __init__(self) -> None:
         self._rivals: dict[Target, _Rivals] = {}
         self._targets: dict[Key, Target] = {}
+        self._gave_way: dict[str, int] = {}
 
     def put(self, claim: Claim) -> Collection[Key]:
         """A resource as it is now."""
         moved = self.remove(claim.key) if self._targets.get(claim.key, claim.target) != claim.target else ()
         rivals = self._rivals.setdefault(claim.target, _Rivals())
-        before = rivals.owner()
+        before, old = rivals.owner(), rivals.claims.get(claim.key)
+        if old is not None and old.uid != claim.uid:
+            self._gave_way.pop(old.uid, None)
         self._targets[claim.key] = claim.target
         rivals.claims[claim.key] = claim
-        rivals.proven.discard(claim.key)
+        rivals.proven = _without(rivals.proven, claim.key)
         if claim.counts and claim.proven:
-            rivals.proven.add(claim.key)
+            rivals.proven = (*rivals.proven, claim.key)
         return [*moved, *_others(rivals, before, claim.key)]
 
     def remove(self, key: Key) -> Collection[Key]:
@@ -76,8 +78,8 @@ class Claims:
         rivals = self._rivals[target]
         before = rivals.owner()
         gone = rivals.claims.pop(key)
-        rivals.proven.discard(key)
-        rivals.gave_way.pop(gone.uid, None)
+        rivals.proven = _without(rivals.proven, key)
+        self._gave_way.pop(gone.uid, None)
         if not rivals.claims:
             del self._rivals[target]
         return _others(rivals, before, key)
@@ -103,12 +105,20 @@ class Claims:
         if rivals is None or mine is None or mine.uid != uid or not mine.counts:
             raise WriteConflictError(f"{key} is not what it was")
         before = rivals.owner()
-        if before not in (None, key) or rivals.acting not in ("", uid) or (before is None and _gives_way(rivals, mine)):
+        if before not in (None, key) or rivals.acting not in ("", uid) or (before is None and self._gives_way(rivals, mine)):
             raise WriteConflictError(f"the environment of {key} is taken")
         contested = self.contested(key)
         fresh = rivals.last != uid if rivals.last else contested and not mine.proven
         rivals.holder, rivals.last, rivals.acting = mine, uid, uid
         return ClaimState(fresh=fresh, contested=contested), _others(rivals, before, key)
+
+    def _gives_way(self, rivals: _Rivals, mine: Claim) -> bool:
+        """Bounded: a resource that is edited without end may never get as far as a status."""
+        asked = self._gave_way.get(mine.uid, 0)
+        if asked >= PRECEDENCE or not any(c.counts and not c.tried and c.age < mine.age for c in rivals.claims.values()):
+            return False
+        self._gave_way[mine.uid] = asked + 1
+        return True
 
     def leave(self, target: Target, uid: str) -> None:
         """Its run has ended."""
@@ -125,13 +135,8 @@ class Claims:
         return _others(rivals, before, key)
 
 
-def _gives_way(rivals: _Rivals, mine: Claim) -> bool:
-    """Bounded: a resource that is edited without end may never get as far as a status."""
-    asked = rivals.gave_way.get(mine.uid, 0)
-    if asked >= PRECEDENCE or not any(c.counts and not c.tried and c.age < mine.age for c in rivals.claims.values()):
-        return False
-    rivals.gave_way[mine.uid] = asked + 1
-    return True
+def _without(keys: tuple[Key, ...], key: Key) -> tuple[Key, ...]:
+    return tuple(other for other in keys if other != key)
 
 
 def _others(rivals: _Rivals, before: Key | None, key: Key) -> Collection[Key]:

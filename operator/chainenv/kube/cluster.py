@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import time
@@ -22,6 +23,9 @@ TIMEOUT = 30.0
 """Longest time one call to the API server may take, seconds, unless the caller knows better."""
 WRITE_TIMEOUT = 15.0
 """The same for what writes an object: longer than an admission webhook may take by default (10 s)."""
+
+CONTACT_SECONDS = 15.0
+"""Longest time without a call to the API server while nothing is to be done."""
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -105,29 +109,32 @@ class Cluster:
         most: int | None = None,
     ) -> bytes:
         """The answer as it came. Raises ClusterError, TooLargeError after more than ``most`` bytes."""
+        headers = {"Content-Type": content_type, "Accept": JSON, "User-Agent": "chainenv-operator"}
+        url = f"{self.configuration.host}{path_}" + (f"?{urlencode(query)}" if query else "")
+        limits = aiohttp.ClientTimeout(None)  # ``timeout`` holds for all of it, a credential plugin included
         try:
             async with asyncio.timeout(timeout):
-                return await self._request(method, path_, query, body, content_type, most)
+                authorization = await self.authorization()
+                if authorization:
+                    headers["Authorization"] = authorization
+                answer = await self._api.call_api(method, url, header_params=headers, body=body, _request_timeout=limits)
+                data = await _read(answer.response, most)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterError(0, f"the API server cannot be reached: {error or type(error).__name__}") from error
-
-    async def _request(
-        self, method: str, path_: str, query: Mapping[str, str] | None, body: Any, content_type: str, most: int | None
-    ) -> bytes:
-        headers = {"Content-Type": content_type, "Accept": JSON, "User-Agent": "chainenv-operator"}
-        authorization = await self.authorization()
-        if authorization:
-            headers["Authorization"] = authorization
-        url = f"{self.configuration.host}{path_}" + (f"?{urlencode(query)}" if query else "")
-        limits = aiohttp.ClientTimeout(None)  # the caller's holds for all of it, a credential plugin included
-        answer = await self._api.call_api(method, url, header_params=headers, body=body, _request_timeout=limits)
-        data = await _read(answer.response, most)
         if answer.status >= 500 or answer.status == 429:
             raise ClusterError(answer.status, f"the API server answered {answer.status}: {_message(data)}")
         self.last_contact = time.monotonic()
         if answer.status >= 400:
             raise ClusterError(answer.status, _message(data))
         return data
+
+    async def keep_in_contact(self) -> None:
+        """Without end: asks for something small whenever nothing else was answered for so long, so that ``last_contact`` is true."""
+        while True:
+            await asyncio.sleep(CONTACT_SECONDS)
+            if time.monotonic() - self.last_contact >= CONTACT_SECONDS:
+                with contextlib.suppress(Exception):
+                    await self.request("GET", "/version")
 
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]

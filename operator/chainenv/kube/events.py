@@ -7,7 +7,6 @@ import hashlib
 import logging
 from collections import OrderedDict
 from datetime import UTC, datetime
-from typing import Any
 from uuid import uuid4
 
 from ..core.findings import EventRecord
@@ -28,7 +27,7 @@ class EventWriter:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._waiting: asyncio.Queue[tuple[Resource, EventRecord]] = asyncio.Queue(MOST_WAITING)
-        self._counts: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._counts: OrderedDict[str, int] = OrderedDict()
         self._instance = uuid4().hex[:8]
 
     def emit(self, resource: Resource, event: EventRecord) -> None:
@@ -55,16 +54,37 @@ class EventWriter:
             log.warning("%d events were not written", self._waiting.qsize())
 
     async def _write(self, resource: Resource, event: EventRecord) -> None:
-        name = self._name(resource, event)
-        count, first = self._counts.get(name, (0, _now()))
+        now = _now()
+        what = hashlib.sha256(f"{resource.uid}{event.reason}{event.message}".encode()).hexdigest()[:12]
+        name = f"{resource.name[:200]}.{what}{self._instance}"
+        count = self._counts.get(name, 0)
         if count and await self._counted(resource.namespace, name, count + 1):
-            self._remember(name, count + 1, first)
+            self._remember(name, count + 1)
             return
+        body = {
+            "metadata": {"name": name, "namespace": resource.namespace},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "namespace": resource.namespace,
+                "name": resource.name,
+                "uid": resource.uid,
+                "resourceVersion": resource.resource_version,
+            },
+            "type": "Warning" if event.warning else "Normal",
+            "reason": str(event.reason),
+            "message": event.message[:1024],
+            "source": {"component": COMPONENT},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
         where = path("api", "v1", "namespaces", resource.namespace, "events")
-        await self._cluster.request("POST", where, body=_body(resource, event, name), timeout=WRITE_TIMEOUT)
-        self._remember(name, 1, _now())
+        await self._cluster.request("POST", where, body=body, timeout=WRITE_TIMEOUT)
+        self._remember(name, 1)
 
     async def _counted(self, namespace: str, name: str, count: int) -> bool:
+        """False: somebody, or its time to live, has removed the event."""
         body = {"count": count, "lastTimestamp": _now()}
         try:
             where = path("api", "v1", "namespaces", namespace, "events", name)
@@ -75,37 +95,11 @@ class EventWriter:
             return False
         return True
 
-    def _remember(self, name: str, count: int, first: str) -> None:
-        self._counts[name] = (count, first)
+    def _remember(self, name: str, count: int) -> None:
+        self._counts[name] = count
         self._counts.move_to_end(name)
         if len(self._counts) > MOST_REMEMBERED:
             self._counts.popitem(last=False)
-
-    def _name(self, resource: Resource, event: EventRecord) -> str:
-        what = hashlib.sha256(f"{resource.uid}{event.reason}{event.message}".encode()).hexdigest()[:12]
-        return f"{resource.name[:200]}.{what}{self._instance}"
-
-
-def _body(resource: Resource, event: EventRecord, name: str) -> dict[str, Any]:
-    now = _now()
-    return {
-        "metadata": {"name": name, "namespace": resource.namespace},
-        "involvedObject": {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "namespace": resource.namespace,
-            "name": resource.name,
-            "uid": resource.uid,
-            "resourceVersion": resource.resource_version,
-        },
-        "type": "Warning" if event.warning else "Normal",
-        "reason": str(event.reason),
-        "message": event.message[:1024],
-        "source": {"component": COMPONENT},
-        "firstTimestamp": now,
-        "lastTimestamp": now,
-        "count": 1,
-    }
 
 
 def _now() -> str:

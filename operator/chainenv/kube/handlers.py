@@ -129,6 +129,7 @@ class Watch:
     async def _kopf(self) -> None:
         """In the thread. Raises what kopf raises."""
         loop, stop, ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        loop.set_exception_handler(self._left_over)
 
         def stop_soon() -> None:
             with contextlib.suppress(RuntimeError):  # it has ended by itself
@@ -137,7 +138,12 @@ class Watch:
         self._stop_kopf = stop_soon
         if self._stop.is_set():
             return
-        readiness = asyncio.create_task(self._note_ready(ready))
+
+        async def note_ready() -> None:
+            await ready.wait()
+            self._down_since = None
+
+        readiness = asyncio.create_task(note_ready())
         try:
             await kopf.operator(
                 registry=registry(self._observed, self._login),
@@ -151,9 +157,10 @@ class Watch:
         finally:
             readiness.cancel()
 
-    async def _note_ready(self, ready: asyncio.Event) -> None:
-        await ready.wait()
-        self._down_since = None
+    def _left_over(self, _: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        """What a task of kopf's ended with and nobody asked for: at its end mostly that its watch was broken off."""
+        level = logging.DEBUG if self._stop.is_set() else logging.WARNING
+        log.log(level, "the watch left an error behind: %s", context.get("exception") or context.get("message"))
 
     def _observed(self, event: Mapping[str, Any]) -> None:
         raw = event["object"]

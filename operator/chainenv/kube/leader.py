@@ -73,9 +73,13 @@ class Leader:
         lease, self._held = self._held or await self._read(), None
         if lease is None:
             lease = await self._request("POST", self._collection, self._taken({"metadata": {"name": LEASE_NAME}}, 0))
-        elif self._may_take(lease.setdefault("spec", {})):
+        elif self._may_take(spec := lease.setdefault("spec", {})):
+            if spec.get("holderIdentity") == self._identity:
+                spec.update(renewTime=_now(), leaseDurationSeconds=LEASE_SECONDS)
+            else:
+                lease = self._taken(lease, int(spec.get("leaseTransitions") or 0) + 1)
             try:
-                lease = await self._write(self._renewal(lease))
+                lease = await self._write(lease)
             except ClusterError as error:
                 if error.status == 409 and self.leading:  # somebody changed it, or a renewal came late that was given up
                     return await self._round()
@@ -114,15 +118,8 @@ class Leader:
             return False
         return now - self._other[1] > float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
 
-    def _renewal(self, lease: dict[str, Any]) -> dict[str, Any]:
-        """The object as it was read, changed in place: what others have put there stays."""
-        spec = lease["spec"]
-        if spec.get("holderIdentity") != self._identity:
-            return self._taken(lease, int(spec.get("leaseTransitions") or 0) + 1)
-        spec.update(renewTime=_now(), leaseDurationSeconds=LEASE_SECONDS)
-        return lease
-
     def _taken(self, lease: dict[str, Any], transitions: int) -> dict[str, Any]:
+        """What others have put into the object stays."""
         now = _now()
         mine = {
             "holderIdentity": self._identity,

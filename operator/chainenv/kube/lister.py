@@ -22,6 +22,13 @@ PAGE_BYTES = 8 * 1024 * 1024
 """Most bytes of a page: one that is longer is not read to its end, but asked for with fewer objects."""
 RELIST_SECONDS = 300.0
 RETRY_SECONDS = 5.0
+ADVICE = {
+    401: "The credentials are not valid: check with kubectl auth whoami",
+    403: "The operator's role is missing or too small: kubectl apply -k deploy/kustomize/base",
+    404: "The CRD is not installed: kubectl apply --server-side -f crds/",
+}
+"""By the status of a list that failed."""
+OTHER_ADVICE = "Check the cluster's address: kubectl cluster-info"
 
 
 class Lister:
@@ -43,7 +50,7 @@ class Lister:
             try:
                 await self.list_all()
             except ClusterError as error:
-                message = f"cannot list {PLURAL}.{GROUP}: {error.message}. {_advice(error)}"
+                message = f"cannot list {PLURAL}.{GROUP}: {error.message}. {ADVICE.get(error.status, OTHER_ADVICE)}"
                 if message != logged:
                     log.error(message)
                     logged = message
@@ -95,13 +102,3 @@ class Lister:
             if missed:
                 metrics.relist_missed.inc(missed)
                 log.warning("the periodic list found %d changes that the watch had not reported", missed)
-
-
-def _advice(error: ClusterError) -> str:
-    if error.status == 404:
-        return "The CRD is not installed: kubectl apply --server-side -f crds/"
-    if error.status == 403:
-        return "The operator's role is missing or too small: kubectl apply -k deploy/kustomize/base"
-    if error.status == 401:
-        return "The credentials are not valid: check with kubectl auth whoami"
-    return "Check the cluster's address: kubectl cluster-info"

@@ -8,8 +8,9 @@ from .. import metrics
 from ..core.findings import Severity
 from ..core.reasons import Reason
 from ..core.status import TRANSIENT, Report
-from ..crd.types import ChainEnvironmentStatus, Condition
+from ..crd.types import ChainEnvironmentStatus
 from ..engine.ports import Key
+from .rollouts import RolloutMeasures
 
 Labels = tuple[str, ...]
 MOST_CHAINLETS = 200
@@ -42,12 +43,15 @@ class Measures:
             metrics.drift_corrected.labels(kind)
         for outcome in _OUTCOMES:
             metrics.reconciles.labels(outcome)
+        self._rollouts = RolloutMeasures(resources=resources)
 
     def __call__(self, key: Key, status: ChainEnvironmentStatus | None, report: Report | None) -> None:
         """``status`` None: the resource is gone."""
-        self._count(key, tuple(map(_labels, status.conditions if status else ())))
+        conditions = status.conditions if status else ()
+        self._count(key, tuple((c.type[:MOST_CHARACTERS], c.status, c.reason if c.reason in _REASONS else OTHER) for c in conditions))
         if self._with_chainlets:
-            self._show_chainlets(key, status)
+            self._count_chainlets(key, status)
+        self._rollouts(key, status)
         if self._with_resources:
             self._show_schedule(key, status.schedule.active if status and status.schedule else None)
         if status is None or report is None:
@@ -69,17 +73,14 @@ class Measures:
         for labels in set(before) ^ set(now):
             self._counts[labels] = self._counts.get(labels, 0) + (1 if labels in now else -1)
             metrics.resources_condition.labels(*labels).set(self._counts[labels])
-        if self._with_resources:
-            self._name(key, _bad(before), _bad(now))
-
-    @staticmethod
-    def _name(key: Key, before: set[Labels], now: set[Labels]) -> None:
-        for labels in before - now:
+        if not self._with_resources:
+            return
+        for labels in _bad(before) - _bad(now):
             metrics.resource_condition.remove(key.namespace, key.name, *labels)
-        for labels in now - before:
+        for labels in _bad(now) - _bad(before):
             metrics.resource_condition.labels(key.namespace, key.name, *labels).set(1)
 
-    def _show_chainlets(self, key: Key, status: ChainEnvironmentStatus | None) -> None:
+    def _count_chainlets(self, key: Key, status: ChainEnvironmentStatus | None) -> None:
         current = status.current_deployment if status else None
         chainlets = current.chainlets[:MOST_CHAINLETS] if current else ()
         now: dict[Labels, int] = {
@@ -105,11 +106,6 @@ class Measures:
             self._schedules[key] = now
 
 
-def _labels(condition: Condition) -> Labels:
-    reason = condition.reason if condition.reason in _REASONS else OTHER
-    return condition.type[:MOST_CHARACTERS], condition.status, reason
-
-
 def _bad(conditions: Iterable[Labels]) -> set[Labels]:
     """Those that somebody may have to act on."""
     return {each for each in conditions if each[0] == "Stalled" or (each[0] in ("Ready", "Synced") and each[1] != "True")}
@@ -131,4 +127,4 @@ def _outcome(report: Report) -> str:
         return "stalled"
     if report.changes:
         return "acted"
-    return "waiting" if report.moving else "settled"
+    return "waiting" if report.moving or report.rollout is not None else "settled"

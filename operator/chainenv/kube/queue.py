@@ -115,12 +115,9 @@ class Queue:
         if old is not None:
             due, priority, changed = min(due, old.due), min(priority, old.priority), changed or old.changed
         if old is None or (due, priority) != (old.due, old.priority):
-            self._schedule(key, _Entry(due, priority, changed, next(self._order)))
-
-    def _schedule(self, key: Key, entry: _Entry) -> None:
-        self._entries[key] = entry
-        heapq.heappush(self._later, (entry.due, entry.order, key))
-        self._wake.set()
+            entry = self._entries[key] = _Entry(due, priority, changed, next(self._order))
+            heapq.heappush(self._later, (due, entry.order, key))
+            self._wake.set()
 
     async def run(self) -> None:
         """Until ``stop``; then what is being handled is waited for."""
@@ -150,11 +147,18 @@ class Queue:
         while self._later and (self._later[0][0] <= now or not self._is_valid(self._later[0][2], self._later[0][1])):
             due, order, key = heapq.heappop(self._later)
             if self._is_valid(key, order):
-                group = self._group(key)
-                heapq.heappush(self._groups[group].ready, (self._entries[key].priority, due, order, key))
-                self._rank(group)
+                name = self._group(key)
+                heapq.heappush(self._groups[name].ready, (self._entries[key].priority, due, order, key))
+                self._rank(name)
         while not self._stopping and (taken := self._take()) is not None:
-            self._start(*taken)
+            key, name = taken
+            if self._entries.pop(key).changed:
+                self._paces[key] = max(now, self._paces.get(key, now)) + PACE_SECONDS
+            group = self._groups[name]
+            group.running += 1
+            group.served = next(self._order)
+            self._rank(name)
+            self._running[key] = asyncio.create_task(self._one(key, name), name=f"reconcile {key}")
         return self._later[0][0] - now if self._later else 1.0
 
     def _is_valid(self, key: Key, order: int) -> bool:
@@ -189,17 +193,6 @@ class Queue:
             return heapq.heappop(group.ready)[3], name
         return None
 
-    def _start(self, key: Key, name: Hashable) -> None:
-        entry = self._entries.pop(key)
-        if entry.changed:
-            now = time.monotonic()
-            self._paces[key] = max(now, self._paces.get(key, now)) + PACE_SECONDS
-        group = self._groups[name]
-        group.running += 1
-        group.served = next(self._order)
-        self._rank(name)
-        self._running[key] = asyncio.create_task(self._one(key, name), name=f"reconcile {key}")
-
     async def _one(self, key: Key, name: Hashable) -> None:
         delay: float | None = None
         try:
@@ -211,16 +204,13 @@ class Queue:
             del self._running[key]
             self._groups[name].running -= 1
             self._rank(name)
-            self._reschedule(key, delay)
+            self._handled.add(key)
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key, changed=True)
+            elif delay is not None:
+                self.add(key, delay)
+            else:
+                self._handled.discard(key)
+                self._paces.pop(key, None)
             self._wake.set()
-
-    def _reschedule(self, key: Key, delay: float | None) -> None:
-        self._handled.add(key)
-        if key in self._again:
-            self._again.discard(key)
-            self.add(key, changed=True)
-        elif delay is not None:
-            self.add(key, delay)
-        else:
-            self._handled.discard(key)
-            self._paces.pop(key, None)

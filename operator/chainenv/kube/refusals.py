@@ -20,7 +20,7 @@ LAST_RETRY_SECONDS = 900.0
 PROBE_SECONDS = 3.0
 """Between the probes of a key in doubt by resources that were not refused themselves, doubled up to LAST_RETRY_SECONDS; also how
 long the others wait for the result of one that is under way."""
-LOOKS = 20
+SECRET_READS = 20
 """How often the Secret is read between two tries of a refused value."""
 MOST_KEPT = 4
 """Refused keys remembered for one resource."""
@@ -70,11 +70,11 @@ class _Shared:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """``seconds``: until the key may be tried again. ``look_seconds``: how old a read of its Secret may be meanwhile; it is never older
-    than ``refused_at`` (on the clock)."""
+    """``seconds``: until the key may be tried again. ``secret_seconds``: how old a read of its Secret may be meanwhile; it is never
+    older than ``refused_at`` (on the clock)."""
 
     seconds: float
-    look_seconds: float
+    secret_seconds: float
     refused_at: float
 
 
@@ -102,7 +102,7 @@ class Refusals:
         if seconds > 0:
             wait = max(gate.wait for gate in gates)
             at = own.refused_at if own is not None else shared.refused_at if shared is not None else now
-            return Refusal(seconds, max(PROBE_SECONDS, wait / LOOKS), at)
+            return Refusal(seconds, max(PROBE_SECONDS, wait / SECRET_READS), at)
         for gate in gates:
             gate.claim(now)
         return None
@@ -115,11 +115,6 @@ class Refusals:
             own.retry.at, own.open = -math.inf, False
         own.retry.failed(now)
         own.refused_at = now
-        self._share(uid, fingerprint, now)
-        while len(keys) > MOST_KEPT:
-            self._drop(uid, next(iter(keys)))
-
-    def _share(self, uid: str, fingerprint: str, now: float) -> None:
         shared = self._shared.setdefault(fingerprint, _Shared())
         known, doubtful = uid in shared.refused, shared.doubtful
         shared.refused.add(uid)
@@ -128,6 +123,8 @@ class Refusals:
             (shared.retry if known else shared.probe).failed(now)
         elif shared.doubtful:
             shared.retry.failed(now)
+        while len(keys) > MOST_KEPT:
+            self._drop(uid, next(iter(keys)))
 
     def accepted(self, uid: str, fingerprint: str) -> None:
         """Ends what is held against the key; the resource's own wait goes on growing if its next call is refused again."""

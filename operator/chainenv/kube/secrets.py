@@ -23,9 +23,9 @@ from .refusals import Refusals
 KEPT_SECONDS = 60.0
 TIMEOUT_SECONDS = 10.0
 """Longest time one read of a Secret may take."""
-FIRST_LOOK_SECONDS = 3.0
-LAST_LOOK_SECONDS = 60.0
-LOOK_GROWTH = 1.5
+FIRST_RETRY_SECONDS = 3.0
+LAST_RETRY_SECONDS = 60.0
+RETRY_GROWTH = 1.5
 """Between reads of a Secret that is missing or holds no usable key: from the first to the last, each longer by this factor."""
 NO_KEY_SECONDS = 300.0
 """Until a resource without any key asks again: a change of its spec comes by itself."""
@@ -85,19 +85,19 @@ class Secrets:
                 secret.reading = asyncio.create_task(self._read(where, secret))
                 secret.reading.add_done_callback(lambda task: task.cancelled() or task.exception())
             await asyncio.shield(secret.reading)
-        found = _missing(*where, ref.key) if secret.missing else secret.problem or secret.values[ref.key]
-        if isinstance(found, Problem):
-            raise KeyUnavailableError(found.reason, found.message, self._next_look(secret, ref.key))
-        secret.waits.pop(ref.key, None)
-        return found
-
-    def _next_look(self, secret: _Secret, key: str) -> float:
-        """Seconds until a Secret without a usable key is read again."""
-        wait, reckoned = secret.waits.get(key, (0.0, -math.inf))
+        if secret.missing:
+            create = f"kubectl create secret generic {ref.name} -n {namespace} --from-file={ref.key}=FILE"
+            found: ApiKey | Problem = Problem(Reason.SECRET_NOT_FOUND, f"Secret {ref.name} is not in namespace {namespace}: {create}")
+        else:
+            found = secret.problem or secret.values[ref.key]
+        if isinstance(found, ApiKey):
+            secret.waits.pop(ref.key, None)
+            return found
+        wait, reckoned = secret.waits.get(ref.key, (0.0, -math.inf))
         if secret.began > reckoned:
-            wait = min(LAST_LOOK_SECONDS, wait * LOOK_GROWTH or FIRST_LOOK_SECONDS)
-            secret.waits[key] = (wait, secret.began)
-        return max(0.1, secret.began + wait - self._clock())
+            wait = min(LAST_RETRY_SECONDS, wait * RETRY_GROWTH or FIRST_RETRY_SECONDS)
+            secret.waits[ref.key] = (wait, secret.began)
+        raise KeyUnavailableError(found.reason, found.message, max(0.1, secret.began + wait - self._clock()))
 
     async def _read(self, where: tuple[str, str], secret: _Secret) -> None:
         """For all who wait. Raises ClusterError."""
@@ -172,12 +172,12 @@ class SecretKeys:
         ref = resource.spec.api_key_secret_ref
         retry = refusal.seconds
         if ref is not None:
-            refused, key = key, await self._read(resource, max(refusal.refused_at, now - 0.99 * refusal.look_seconds))
+            refused, key = key, await self._read(resource, max(refusal.refused_at, now - 0.99 * refusal.secret_seconds))
             if key != refused:
                 refusal = self._refusals.check(resource.uid, key.fingerprint)
             if refusal is None:
                 return key
-            retry = min(refusal.seconds, refusal.look_seconds)
+            retry = min(refusal.seconds, refusal.secret_seconds)
         where = f"Secret {ref.name}, key {ref.key}" if ref else "the operator's BASETEN_API_KEY"
         message = f"Baseten refuses the API key in {where}: put a valid key there (noticed within a minute)"
         raise KeyUnavailableError(Reason.CREDENTIALS_REFUSED, message, retry)
@@ -197,11 +197,9 @@ class SecretKeys:
         self._refusals.forget(uid)
 
     async def _read(self, resource: Resource, since: float) -> ApiKey:
-        ref = resource.spec.api_key_secret_ref
-        return self._own_key(resource) if ref is None else await self._secrets.key(resource.namespace, ref, since)
-
-    def _own_key(self, resource: Resource) -> ApiKey:
-        namespace, chain_id = resource.namespace, resource.spec.chain_id
+        ref, namespace, chain_id = resource.spec.api_key_secret_ref, resource.namespace, resource.spec.chain_id
+        if ref is not None:
+            return await self._secrets.key(namespace, ref, since)
         if self._own is not None and self.may_use_own(namespace, chain_id):
             return self._own
         why, otherwise = (
@@ -226,11 +224,6 @@ def _strictly(clock: Callable[[], float]) -> Callable[[], float]:
         return last
 
     return now
-
-
-def _missing(namespace: str, name: str, key: str) -> Problem:
-    create = f"kubectl create secret generic {name} -n {namespace} --from-file={key}=FILE"
-    return Problem(Reason.SECRET_NOT_FOUND, f"Secret {name} is not in namespace {namespace}: {create}")
 
 
 def _type_problem(namespace: str, name: str, secret: Mapping[str, Any]) -> Problem | None:

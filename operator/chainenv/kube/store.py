@@ -1,4 +1,4 @@
-"""The resources as last seen, and the only writer of them.
+"""The last known state of the resources, and the only writer of them.
 
 Objects are kept as JSON text: a tenth of the memory of parsed ones, and parsing one takes less than a call.
 """
@@ -39,15 +39,6 @@ class _Kept:
     text: bytes
 
 
-def _nobody(_: Key, __: str) -> None:
-    """Is told of what is gone."""
-
-
-def _everybody(_: str, __: str) -> bool:
-    """May use the operator's own key."""
-    return True
-
-
 class ObjectStore:
     """Implements engine.ports.Store. ``on_change`` gets the keys that have something new to observe; ``fence`` is asked
     before each write (engine.ports.Ports); ``on_gone`` gets key and uid of what is gone, also when another has its name;
@@ -58,8 +49,8 @@ class ObjectStore:
         cluster: Cluster,
         on_change: Callable[[Key], None],
         fence: Callable[[], None],
-        on_gone: Callable[[Key, str], None] = _nobody,
-        entitled: Callable[[str, str], bool] = _everybody,
+        on_gone: Callable[[Key, str], None] = lambda *_: None,
+        entitled: Callable[[str, str], bool] = lambda *_: True,
     ) -> None:
         self._cluster = cluster
         self._fence = fence
@@ -83,7 +74,7 @@ class ObjectStore:
     def put(self, raw: Mapping[str, Any]) -> bool:
         """An object from the watch or a list; whether it was news. Older than, or the same as, what is known: nothing happens."""
         key = key_of(raw)
-        if key in self._writing:  # perhaps our own write, told before it was answered
+        if key in self._writing:  # perhaps our own write, reported before it was answered
             self._writing[key] = raw
             return False
         version = _version(raw)
@@ -100,7 +91,7 @@ class ObjectStore:
         return True
 
     def deleted(self, raw: Mapping[str, Any]) -> None:
-        """The watch says so: of this object, not of a younger one that has its name."""
+        """Reported by the watch: of this object, not of a younger one that has its name."""
         key, uid, version = key_of(raw), str(raw["metadata"]["uid"]), _version(raw)
         self._gone[uid] = (version, key)
         kept = self._kept.get(key)
@@ -182,6 +173,9 @@ class ObjectStore:
             self._claims.leave(resource.target, resource.uid)
 
     async def write_status(self, resource: Resource, status: ChainEnvironmentStatus) -> Resource:
+        kept = self._kept.get(Key(resource.namespace, resource.name))
+        if kept is None:
+            raise WriteConflictError("gone")
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -191,19 +185,12 @@ class ObjectStore:
                 "uid": resource.uid,
                 "resourceVersion": resource.resource_version,
             },
-            "spec": self._spec(resource),
+            "spec": json.loads(kept.text)["spec"],  # ignored in a status write, but the API server wants it there
             "status": to_json(status),
         }
         written = await self._write(resource, "PUT", "status", body=body)
         self._wake(self._claims.written(Key(resource.namespace, resource.name), resource.uid))
         return written
-
-    def _spec(self, resource: Resource) -> Any:
-        """The API server ignores it in a status write, but wants it there."""
-        kept = self._kept.get(Key(resource.namespace, resource.name))
-        if kept is None:
-            raise WriteConflictError("gone")
-        return json.loads(kept.text)["spec"]
 
     async def set_finalizer(self, resource: Resource, present: bool) -> Resource:
         others = [f for f in resource.finalizers if f != FINALIZER]
@@ -211,7 +198,8 @@ class ObjectStore:
         return await self._write(resource, "PATCH", body={"metadata": metadata}, content_type=MERGE_PATCH)
 
     async def _write(self, resource: Resource, method: str, *more: str, **call: Any) -> Resource:
-        """Raises WriteConflictError with the newer object in the store; other refusals are ClusterError."""
+        """Raises WriteConflictError with the newer object in the store, or when it was deleted before its answer came; other refusals
+        are ClusterError."""
         self._fence()
         key = Key(resource.namespace, resource.name)
         self._writing[key] = None
@@ -220,29 +208,25 @@ class ObjectStore:
         except ClusterError as error:
             if error.status not in (404, 409):
                 raise
-            self._told_meanwhile(key)
+            self._put_reported(key)
             await self._refresh(key)
             raise WriteConflictError(str(key)) from error
         else:
-            self._accept(key, raw)
+            if self._is_gone(raw):
+                raise WriteConflictError(str(key))
+            if raw["metadata"].get("deletionTimestamp") and not raw["metadata"].get("finalizers"):
+                self.remove(key)
+            else:
+                self._keep(key, raw, _version(raw))
         finally:
-            self._told_meanwhile(key)
+            self._put_reported(key)
         return resource_of(raw)
 
-    def _accept(self, key: Key, raw: Mapping[str, Any]) -> None:
-        """Raises WriteConflictError when it was deleted before its answer came."""
-        if self._is_gone(raw):
-            raise WriteConflictError(str(key))
-        if raw["metadata"].get("deletionTimestamp") and not raw["metadata"].get("finalizers"):
-            self.remove(key)
-        else:
-            self._keep(key, raw, _version(raw))
-
-    def _told_meanwhile(self, key: Key) -> None:
-        """What the watch said during a write is news only if it is newer than the write."""
-        told = self._writing.pop(key, None)
-        if told is not None and (key in self._kept or not told["metadata"].get("deletionTimestamp")):
-            self.put(told)
+    def _put_reported(self, key: Key) -> None:
+        """What the watch reported during a write is news only if it is newer than the write."""
+        reported = self._writing.pop(key, None)
+        if reported is not None and (key in self._kept or not reported["metadata"].get("deletionTimestamp")):
+            self.put(reported)
 
     async def _refresh(self, key: Key) -> None:
         before = self._kept.get(key)

@@ -95,7 +95,7 @@ class Simulator:
         effect: str | None = None,
         done: bool = False,
     ) -> list[Entry]:
-        """Calls in order of arrival, as `journal.Filter` says. since: a sequence number, exclusive."""
+        """Calls in order of arrival, filtered by `journal.Filter`. since: a sequence number, exclusive."""
         query = {"since": since, "method": method, "endpoint": endpoint, "path": path, "key": key, "status": status, "effect": effect}
         return [Entry(**one) for one in self._call("GET", "/journal", query={**query, "done": done})]
 
@@ -139,7 +139,7 @@ class Simulator:
         self._call("POST", f"/chains/{chain}/failures", {"status": status, "environment": environment, "times": times})
 
     def add_environment(self, chain: str, name: str, *, deployed: bool = False, by: str | None = None) -> JsonObject:
-        """`by`, here and below: who does it as the audit log tells it: "system", an address, or a key's name; None: a person."""
+        """`by`, here and below: who does it as the audit log names it: "system", an address, or a key's name; None: a person."""
         result: JsonObject = self._call("POST", f"/chains/{chain}/environments", {"name": name, "deployed": deployed, "by": by})
         return result
 
@@ -259,7 +259,7 @@ class Simulator:
         seconds_ago: float = 0.0,
         **data: Any,
     ) -> JsonObject:
-        """An entry of any kind, unchecked. data: what the event says; None is a value there."""
+        """An entry of any kind, unchecked. data: what the event holds; None is a value there."""
         body = {"event_type": event_type, "environment": environment, "by": by, "source": source, "seconds_ago": seconds_ago, "data": data}
         result: JsonObject = self._call("POST", f"/chains/{chain}/audit_logs", body)
         return result

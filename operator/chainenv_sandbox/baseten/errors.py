@@ -1,4 +1,4 @@
-"""What the public API and the control API refuse, and how it looks on the wire."""
+"""What the public API and the control API refuse, and its form on the wire."""
 
 from __future__ import annotations
 

@@ -74,15 +74,15 @@ class Journal:
         self.calls += 1
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        self._tell()
+        self._notify()
         return entry
 
     def close(self, entry: Entry, started: float) -> None:
         entry.seconds = time.monotonic() - started
         self.in_flight -= 1
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for event in self._waiting:
             event.set()
 

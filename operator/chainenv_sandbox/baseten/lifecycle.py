@@ -47,7 +47,7 @@ def fall_idle(deployment: Deployment, options: Options, now: float) -> None:
 
 
 def settle(environment: Environment, options: Options, now: float) -> None:
-    """Everything that time has done to the environment since it was last looked at."""
+    """Everything that time has done to the environment since it was last read."""
     for name, settings in environment.chainlets.items():
         if settings.pending:
             _apply_autoscaling(environment, name, settings, options, now)

@@ -28,7 +28,7 @@ def start_simulator(
 ) -> Iterator[Simulator]:
     """chains: {id: chainlet names}. keys: {name: value}, default {"default": "sandbox-key"}. options: see `options.Options`.
 
-    Raises RuntimeError when the child does not come up; what it said is on stderr.
+    Raises RuntimeError when the child does not come up; its last lines are on stderr.
     """
     command = [sys.executable, "-m", "chainenv_sandbox.baseten", "--port", str(port), "--exit-with-stdin"]
     for chain, chainlets in (chains or {}).items():

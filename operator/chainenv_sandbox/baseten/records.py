@@ -1,4 +1,4 @@
-"""What an event of the audit log says, and the answers beside those about chains. A server of the older shape has none of them."""
+"""What an event of the audit log holds, and the answers beside those about chains. A server of the older shape has none of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deployment's life as moments and statuses: computed when looked at, never driven by a task."""
+"""A deployment's life as moments and statuses: computed when read, never driven by a task."""
 
 from __future__ import annotations
 

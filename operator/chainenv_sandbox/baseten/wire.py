@@ -155,7 +155,7 @@ def replicas(one: Chainlet, parent: Deployment, status: str, options: Options, n
 
 
 def listed_environment(one: Environment, options: Options, now: float) -> JsonObject:
-    """The list endpoint is published with the shape of a model's environment; it says little about a chain's."""
+    """The list endpoint is published with the shape of a model's environment; it holds little about a chain's."""
     new = {
         "candidate_deployment": one.candidate and _listed_deployment(one.candidate, options, now),
         "in_progress_promotion": in_progress(one, now),

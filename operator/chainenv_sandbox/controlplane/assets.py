@@ -19,7 +19,7 @@ KUBECTL = "kubectl"
 
 
 class BinariesError(RuntimeError):
-    """The binaries cannot be had; the message says what was tried and what to do."""
+    """The binaries cannot be had; the message names what was tried and what to do."""
 
 
 class UnavailableError(Exception):

@@ -31,7 +31,7 @@ from chainenv_sandbox.controlplane.assets import (
     this_platform,
 )
 from chainenv_sandbox.controlplane.kubectl import kubectl_on_path
-from chainenv_sandbox.controlplane.progress import say
+from chainenv_sandbox.controlplane.progress import report
 
 
 def ensure_binaries(*, environ: Mapping[str, str] | None = None, index_url: str = envtest.INDEX_URL) -> Assets:
@@ -83,7 +83,7 @@ def _sole_writer(store: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"another run is filling {store}; waiting for it")
+        report(f"another run is filling {store}; waiting for it")
         lock.acquire()
     try:
         yield
@@ -95,7 +95,7 @@ def _install(store: Path, kubectl: Path | None, environ: Mapping[str, str], inde
     for leftover in store.glob(".*"):  # of a run that was killed; we hold the lock
         shutil.rmtree(leftover, ignore_errors=True)
     missing = _missing(store, kubectl)
-    say(f"the cache {store} has no {' and no '.join(missing)}: fetching or building, this once")
+    report(f"the cache {store} has no {' and no '.join(missing)}: fetching or building, this once")
     ways: dict[str, Callable[[], None]] = {
         "the published envtest archive": lambda: envtest.install(store, index_url),
         "go build": lambda: gobuild.install(store, missing, environ),
@@ -105,7 +105,7 @@ def _install(store: Path, kubectl: Path | None, environ: Mapping[str, str], inde
         try:
             return way()
         except UnavailableError as reason:
-            say(f"{name}: not possible: {reason}")
+            report(f"{name}: not possible: {reason}")
             failed.append(f"- {name}: {reason}")
     raise BinariesError(_advice(store, failed))
 

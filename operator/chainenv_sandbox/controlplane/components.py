@@ -18,7 +18,7 @@ START_SECONDS = 120.0  # takes 3; a busy machine may need a lot more
 
 
 class Component:
-    """`ready` says whether it serves; `start` returns when it does. `scratch`: see Child."""
+    """`ready`: whether it serves; `start` returns when it does. `scratch`: see Child."""
 
     def __init__(self, name: str, command: Sequence[str | Path], log: Path, ready: Callable[[], bool], scratch: Path | None = None) -> None:
         self.name = name

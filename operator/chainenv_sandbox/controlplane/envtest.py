@@ -18,7 +18,7 @@ import yaml
 
 from chainenv_sandbox.controlplane import versions
 from chainenv_sandbox.controlplane.assets import KUBECTL, SERVERS, BinariesError, UnavailableError, placed, this_platform
-from chainenv_sandbox.controlplane.progress import progress, say
+from chainenv_sandbox.controlplane.progress import progress, report
 
 INDEX_URL = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml"
 TIMEOUT = httpx.Timeout(30, connect=3)
@@ -33,7 +33,7 @@ class Archive:
 
 def install(store: Path, index_url: str) -> None:
     """Puts the three binaries into `store`. Raises UnavailableError, and BinariesError when the archive is not what the index says."""
-    say(f"looking for a published envtest archive of Kubernetes v{versions.MAJOR}.{versions.MINOR} ({index_url})")
+    report(f"searching for a published envtest archive of Kubernetes v{versions.MAJOR}.{versions.MINOR} ({index_url})")
     with _transport_errors(), httpx.Client(timeout=TIMEOUT, follow_redirects=True) as client:
         archive = _choose(_index(client, index_url))
         with tempfile.TemporaryFile() as file:

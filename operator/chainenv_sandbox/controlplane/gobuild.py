@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chainenv_sandbox.controlplane import versions
 from chainenv_sandbox.controlplane.assets import UnavailableError, placed
-from chainenv_sandbox.controlplane.progress import progress, say
+from chainenv_sandbox.controlplane.progress import progress, report
 from chainenv_sandbox.processes import Child
 
 PACKAGES = {
@@ -34,7 +34,7 @@ class Go:
 def install(store: Path, names: Sequence[str], environ: Mapping[str, str]) -> None:
     """Builds `names` into `store`. Raises UnavailableError."""
     go = go_on_path(environ) or packaged_go(store, environ)
-    say(f"building {', '.join(names)} (Kubernetes {versions.KUBERNETES}, etcd {versions.ETCD}) with Go {go.version}, {go.program}")
+    report(f"building {', '.join(names)} (Kubernetes {versions.KUBERNETES}, etcd {versions.ETCD}) with Go {go.version}, {go.program}")
     with tempfile.TemporaryDirectory(prefix=".gomodule-", dir=store) as scratch:
         module = Path(scratch)
         for name in ("go.mod", "go.sum"):  # a copy: go wants a module directory it may write to
@@ -50,7 +50,7 @@ def go_on_path(environ: Mapping[str, str]) -> Go | None:
     if found is None or version is None:
         return None
     if _as_numbers(version) < _as_numbers(versions.GO_MINIMUM):
-        say(f"{found} is Go {version}; Go {versions.GO_MINIMUM} or newer is needed")
+        report(f"{found} is Go {version}; Go {versions.GO_MINIMUM} or newer is needed")
         return None
     return Go(Path(found), version)
 

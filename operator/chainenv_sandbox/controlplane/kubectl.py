@@ -23,7 +23,7 @@ def run_kubectl(
 ) -> subprocess.CompletedProcess[str]:
     """Never raises for an exit code; see `require_success`. `env` is added to our own environment."""
     environment = {**os.environ, **(env or {}), "KUBECONFIG": str(kubeconfig)}
-    # Not subprocess.run's check: its error leaves out what kubectl said.
+    # Not subprocess.run's check: its error leaves out kubectl's own message.
     return subprocess.run([program, *args], input=input, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
 
 

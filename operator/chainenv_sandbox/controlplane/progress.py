@@ -1,4 +1,4 @@
-"""What the user reads on stderr while binaries are looked for, fetched or built."""
+"""What the user reads on stderr while binaries are searched for, fetched or built."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TERMINAL_SECONDS = 0.25
 LOG_SECONDS = 10.0
 
 
-def say(message: str) -> None:
+def report(message: str) -> None:
     print(f"chainenv-sandbox: {message}", file=sys.stderr, flush=True)
 
 
@@ -37,7 +37,7 @@ class Progress:
         if self._terminal:
             print(f"\r\x1b[Kchainenv-sandbox: {line}", end="", file=sys.stderr, flush=True)
         else:
-            say(line)
+            report(line)
 
     def clear(self) -> None:
         if self._terminal:
@@ -47,10 +47,10 @@ class Progress:
 @contextmanager
 def progress(label: str, about: str) -> Iterator[Progress]:
     """Says what begins and about how long it takes, and when it is done, how long it took."""
-    say(f"{label} ({about})")
+    report(f"{label} ({about})")
     running = Progress(label)
     try:
         yield running
     finally:
         running.clear()
-    say(f"{label}: done in {running.elapsed:.1f} s")
+    report(f"{label}: done in {running.elapsed:.1f} s")

@@ -1,4 +1,4 @@
-"""Which versions the control plane has. The Go module that builds it is the one place that says so."""
+"""Which versions the control plane has. The Go module that builds it is the one place that decides."""
 
 from __future__ import annotations
 

@@ -90,10 +90,10 @@ def _extract(target: Path, environ: Mapping[str, str]) -> None:
 def _downloaded(go: Go, name: str, module: Path, environ: Mapping[str, str]) -> Path:
     command: list[str | Path] = [go.program, "mod", "download", "-json", f"{name}@{required('crds')[name]}"]
     done = subprocess.run(command, cwd=module, env=build_environment(environ), capture_output=True, text=True, check=False)
-    said = json.loads(done.stdout or "{}")
-    if done.returncode or "Dir" not in said:
-        raise UnavailableError(said.get("Error") or done.stderr.strip())
-    return Path(said["Dir"])
+    answer = json.loads(done.stdout or "{}")
+    if done.returncode or "Dir" not in answer:
+        raise UnavailableError(answer.get("Error") or done.stderr.strip())
+    return Path(answer["Dir"])
 
 
 def _go(environ: Mapping[str, str]) -> Go:

@@ -121,7 +121,7 @@ class Proxy:
     # Connections.
 
     def watches(self) -> dict[str, int]:
-        """open: all that go through just now; mute: those of them that say nothing any more."""
+        """open: all that go through just now; mute: those of them that send nothing any more."""
         result: dict[str, int] = self._call("GET", "/watches")
         return result
 
@@ -130,7 +130,7 @@ class Proxy:
         return int(self._call("POST", "/watches/cut", {})["count"])
 
     def mute_watches(self, *, new: bool = False) -> int:
-        """All that are open stay so and say nothing any more; ``new``: those to come as well, until `reset`. How many."""
+        """All that are open stay so and send nothing any more; ``new``: those to come as well, until `reset`. How many."""
         return int(self._call("POST", "/watches/mute", {"new": new})["count"])
 
     def refuse(self) -> None:

@@ -17,7 +17,7 @@ _IMPORT_ROOT = str(Path(__file__).parents[2])
 
 @contextmanager
 def start_proxy(upstream: str, ca_file: Path | None = None) -> Iterator[Proxy]:
-    """Raises RuntimeError when the child does not come up; what it said is on stderr."""
+    """Raises RuntimeError when the child does not come up; its last lines are on stderr."""
     command = [sys.executable, "-m", "chainenv_sandbox.proxy", "--upstream", upstream, "--exit-with-stdin"]
     if ca_file is not None:
         command += ["--ca-file", str(ca_file)]

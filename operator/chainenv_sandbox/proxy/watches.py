@@ -28,7 +28,7 @@ class Watch:
 
 
 class Watches:
-    """``new_are_mute``: those that begin from now on are accepted, with an answer's head, and say nothing."""
+    """``new_are_mute``: those that begin from now on are accepted, with an answer's head, and send nothing."""
 
     def __init__(self) -> None:
         self._open: set[Watch] = set()

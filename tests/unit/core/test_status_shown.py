@@ -198,6 +198,7 @@ CANDIDATE = [("DeploymentStatusChanged", False)]
 @table(
     Case("nothing new", "repeated ones are not repeated", (ACTIVE, ACTIVE), []),
     Case("first look", "a deployment is there", (None, ACTIVE), [("DeploymentStatusChanged", False)]),
+    Case("on its way", "its creation was told", (None, BUILDING), []),
     Case("another status", "told", (BUILDING, ACTIVE), [("DeploymentStatusChanged", False)]),
     Case("a candidate fails", "a warning", (ACTIVE, FAILED), [("DeploymentStatusChanged", True), ("RolloutFailed", True)]),
     Case("blocked", "a warning", (ACTIVE, ACTIVE, NOT_FOUND), [("ChainletNotFound", True)]),

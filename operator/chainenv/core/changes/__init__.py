@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..actions import Change
+from .abort import AbortRollout
 from .autoscaling import UpdateAutoscaling
 from .create import CreateEnvironment
 from .deactivate import Deactivate
@@ -10,10 +11,11 @@ from .instance_types import UpdateInstanceTypes
 from .promote import Promote
 from .promotion_settings import UpdatePromotionSettings
 
-AnyChange = CreateEnvironment | UpdatePromotionSettings | UpdateAutoscaling | UpdateInstanceTypes | Promote | Deactivate
+AnyChange = CreateEnvironment | UpdatePromotionSettings | UpdateAutoscaling | UpdateInstanceTypes | Promote | Deactivate | AbortRollout
 """Closed: a ``match`` over it ends in ``assert_never``, so that a new kind is missing nowhere."""
 
 __all__ = [
+    "AbortRollout",
     "AnyChange",
     "Change",
     "CreateEnvironment",

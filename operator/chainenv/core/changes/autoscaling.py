@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +10,8 @@ from ...crd.enums import Operation
 from ...crd.types import Drift
 from .. import messages
 from ..actions import Change, PlanBuilder
+from ..cost import HIGHEST, without_raises
+from ..desired import DesiredChainlet
 from ..environment import Environment
 from ..findings import EventRecord
 from ..journal import begin
@@ -17,6 +19,7 @@ from ..reasons import Event
 from ..text import camel, changed, names, shown
 from ..values import Settings, digest
 from ..world import World
+from .budget import autoscaling_budget
 from .corrections import has_changed_unseen, is_to_be_sent
 
 
@@ -40,6 +43,18 @@ class UpdateAutoscaling(Change):
         return messages.corrected(Event.AUTOSCALING_CORRECTED, self.differences)
 
 
+def _differences(managed: Sequence[tuple[DesiredChainlet, Settings | None]], changes: Mapping[str, Settings]) -> tuple[Drift, ...]:
+    return tuple(
+        Drift(
+            path=f"chainletSettings[{chainlet.name}].autoscalingSettings.{camel(setting)}",
+            desired=shown(value),
+            actual=shown((actual or {}).get(setting)),
+        )
+        for chainlet, actual in managed
+        for setting, value in changes.get(chainlet.name, {}).items()
+    )
+
+
 def autoscaling(world: World, environment: Environment, builder: PlanBuilder) -> None:
     managed = [(c, s.autoscaling) for c in world.desired.chainlets if c.autoscaling and (s := environment.state_of(c.name))]
     changes: dict[str, Settings] = {}
@@ -56,15 +71,14 @@ def autoscaling(world: World, environment: Environment, builder: PlanBuilder) ->
             changes |= {c.name: c.autoscaling for c in hidden}  # one that was just found will show them, or has none yet
         elif not changes:
             return  # nothing to compare, and nothing to forget
-    differences = tuple(
-        Drift(
-            path=f"chainletSettings[{chainlet.name}].autoscalingSettings.{camel(setting)}",
-            desired=shown(value),
-            actual=shown((actual or {}).get(setting)),
-        )
-        for chainlet, actual in managed
-        for setting, value in changes.get(chainlet.name, {}).items()
-    )
+    differences = _differences(managed, changes)
+    budget = autoscaling_budget(world, environment, builder, changes)
+    if budget.held:
+        most = {c.name: None if actual is None else int(actual.get("max_replica", HIGHEST)) for c, actual in managed}
+        changes = without_raises(changes, budget.held, most)
+        sent = _differences(managed, changes)
+        builder.drift += [each for each in differences if each not in sent]
+        differences = sent
     patience = world.timing.retry_refused if environment.deploying else world.timing.resend  # a change may be queued behind a rollout
     if is_to_be_sent(world, builder, Operation.AUTOSCALING, hashed, differences, patience):
         entry = builder.journal.get(Operation.AUTOSCALING)

@@ -9,10 +9,12 @@ from ...crd.enums import AdoptionPolicy, DeletionPolicy, Operation
 from .. import messages
 from ..actions import Change, PlanBuilder
 from ..findings import EventRecord
+from ..gates import Hold, WaitsFor
 from ..journal import begin, unsettled
 from ..retries import Send, retry_decision
 from ..values import Settings, digest
 from ..world import World
+from .budget import create_budget
 from .promotion_settings import with_rolling_pair
 
 
@@ -49,7 +51,10 @@ def create(world: World, builder: PlanBuilder) -> None:
         del builder.journal[Operation.CREATE]  # an intent older than the settling time, with nothing to see, did not happen
         entry = None
     decision = retry_decision(world, entry, entry.hash if entry and unsettled(entry) else hashed, patience=world.timing.settle)
-    if isinstance(decision, Send):
+    budget = create_budget(world, {c.name: c.instance_type_id for c in chainlets})
+    if isinstance(decision, Send) and budget.reason is not None:
+        builder.hold(Hold(WaitsFor.BUDGET, budget.reason, f"{desired.where} is not created: {budget.message}"))
+    elif isinstance(decision, Send):
         change = CreateEnvironment(desired.where, promotion, wanted, recreated=world.known, cleanup_inside=desired.cleanup_inside)
         # After a crash it must be known that we made the environment, unless nothing depends on it: then a create can simply be observed.
         matters = desired.adoption == AdoptionPolicy.FAIL or desired.deletion != DeletionPolicy.RETAIN

@@ -13,10 +13,13 @@ from ..actions import Change, PlanBuilder
 from ..environment import Environment
 from ..findings import EventRecord
 from ..journal import begin_rollout, unsettled
+from ..reasons import Reason
 from ..retries import Send, retry_decision
 from ..text import changed, names, shown
 from ..values import digest
 from ..world import World
+from .budget import types_budget, types_fit_later
+from .gated import Passage, Request, passage
 from .rollouts import is_held_back
 
 
@@ -107,22 +110,43 @@ def instance_types(world: World, environment: Environment, builder: PlanBuilder)
         Drift(path=f"chainletSettings[{name}].instanceTypeID", desired=type_id, actual=shown(observed.get(name)))
         for name, type_id in changes.items()
     )
-    if not changes or is_held_back(world, environment, builder, f"the change of instance types of {names(changes)}"):
+    if not changes:
         return
+    what = f"the change of instance types of {names(changes)}"
     doubted = world.differs_for < world.timing.progress and any(name in observed for name in changes)
-    if doubted and not world.spec_changed and not world.forced:
-        builder.add(messages.differs_once(differences))
-        builder.drift += differences
-        return
+    doubted = doubted and not world.spec_changed and not world.forced
     entry = builder.journal.get(Operation.INSTANCE_TYPES)
     hashed = entry.hash if entry and _is_for(entry, changes, digest(wanted)) else digest(wanted)
     decision = retry_decision(world, entry, hashed, patience=world.timing.settle, differences=differences)
+    passed = Passage()
+    if isinstance(decision, Send) and not doubted and not (entry and unsettled(entry)):
+        call = {"operation": Operation.INSTANCE_TYPES, "changes": dict(changes)}
+        last = entry if entry and entry.hash == hashed else None
+        found = _passage(world, environment, builder, Request(what, call, last, differences), changes)
+        if found is None:
+            return
+        passed = found
+    if is_held_back(world, environment, builder, what):
+        return
+    if doubted:
+        builder.add(messages.differs_once(differences))
+        builder.drift += differences
+        return
     if isinstance(decision, Send):
         begun = begin_rollout(world, Operation.INSTANCE_TYPES, hashed, entry, values=as_values(wanted))
-        builder.act(UpdateInstanceTypes(changes, differences), begun)
+        begun = begun.model_copy(update={"plan": passed.plan})
+        builder.act(UpdateInstanceTypes(changes, differences), begun, approved=passed.approved)
         return
     builder.add(decision.finding)
     builder.drift += differences
+
+
+def _passage(world: World, environment: Environment, builder: PlanBuilder, request: Request, changes: Mapping[str, str]) -> Passage | None:
+    budget = types_budget(world, environment, changes)
+    if budget.reason == Reason.BUDGET_EXCEEDED and types_fit_later(world, environment, changes):
+        builder.add(messages.after_the_other(request.what, "maxReplica"))
+        return None
+    return passage(world, builder, request, budget=budget)
 
 
 def _hidden_changes(world: World, environment: Environment, builder: PlanBuilder, hidden: Mapping[str, str]) -> dict[str, str]:

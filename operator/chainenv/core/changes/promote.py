@@ -15,6 +15,7 @@ from ..journal import REFUSALS, begin_rollout, unsettled
 from ..retries import Send, retry_decision
 from ..values import digest
 from ..world import World
+from .gated import Passage, Request, passage
 from .rollouts import is_held_back
 
 
@@ -57,11 +58,16 @@ def promote(world: World, environment: Environment, builder: PlanBuilder) -> Non
         builder.journal.pop(Operation.PROMOTE, None)
         builder.journal[Operation.PROMOTED] = promoted(begun.model_copy(update={"finished_at": world.now, "deployment_id": target}))
         return
-    if is_held_back(world, environment, builder, f"the promotion of deployment {target}"):
-        return
+    what, change = f"the promotion of deployment {target}", Promote(target, world.desired.scale_down_previous)
     decision = retry_decision(world, entry, digest(target))
+    passed: Passage | None = Passage()
     if isinstance(decision, Send):
-        builder.act(Promote(target, world.desired.scale_down_previous), begun)
+        call = {"operation": Operation.PROMOTE, "deployment": target, "scale_down_previous": change.scale_down_previous}
+        passed = passage(world, builder, Request(what, call, entry), source=world.gates.source)
+    if passed is None or is_held_back(world, environment, builder, what):
+        return
+    if isinstance(decision, Send):
+        builder.act(change, begun.model_copy(update={"plan": passed.plan}), approved=passed.approved)
     else:
         builder.add(decision.finding)
 

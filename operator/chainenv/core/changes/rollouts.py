@@ -10,13 +10,18 @@ from ..journal import unsettled
 from ..world import World
 
 
-def report_earlier(_: World, __: Environment, builder: PlanBuilder) -> None:
-    """How the rollouts go that were begun before."""
+def report_earlier(world: World, _: Environment, builder: PlanBuilder) -> None:
+    """How the rollouts go that were begun before. Whether one takes too long is told by the wall clock, because it may take days
+    and restarts; nothing is undone."""
+    deadline, aborted = world.gates.rules.deadline, builder.journal.get(Operation.ABORT)
     for entry in (builder.journal.get(Operation.INSTANCE_TYPES), builder.journal.get(Operation.PROMOTE)):
         if entry is None:
             continue
         if entry.outcome == Outcome.FAILED:
-            builder.add(messages.rollout_failed(entry))
+            abort = aborted is not None and aborted.target == entry.deployment_id
+            builder.add(messages.rollout_aborted(entry) if abort else messages.rollout_failed(entry))
+        elif deadline is not None and unsettled(entry) and world.now - entry.started_at >= deadline:
+            builder.add(messages.deadline_exceeded(entry, entry.started_at + deadline))
         elif entry.finished_at is None:
             builder.add(messages.rollout_outcome_unknown(entry))
         elif unsettled(entry):

@@ -2,7 +2,7 @@
 
 from .conditions import readiness
 from .events import changes
-from .projection import project, to_json
+from .projection import project, to_json, waiting_rollout
 from .report import GRACE_SECONDS, TRANSIENT, Observation, Observed, Paused, Report, Unobserved
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "project",
     "readiness",
     "to_json",
+    "waiting_rollout",
 ]

@@ -11,15 +11,15 @@ from ..changes import AnyChange, CreateEnvironment, Deactivate
 from ..environment import DEGRADED, ENDING, FAILED, OFF, SERVING, Environment
 from ..findings import Finding, Severity
 from ..reasons import Reason
-from .report import ROLLOUT_REASONS, TRANSIENT, Report
+from .report import GATES, ROLLOUT_REASONS, TRANSIENT, Report
 
 UNOWNED = frozenset({Reason.DUPLICATE_TARGET, Reason.ENVIRONMENT_EXISTS, Reason.INVALID_ENVIRONMENT_NAME, Reason.INVALID_RESOURCE})
 _KEY = frozenset(
     {Reason.NO_API_KEY, Reason.SECRET_NOT_FOUND, Reason.SECRET_KEY_NOT_FOUND, Reason.INVALID_API_KEY, Reason.CREDENTIALS_REFUSED}
 )
-_STUCK = frozenset({Reason.ROLLOUT_FAILED, Reason.CHAINLET_NOT_FOUND, Reason.DEPLOYMENT_NOT_FOUND})
+_STUCK = frozenset({Reason.ROLLOUT_FAILED, Reason.ROLLOUT_ABORTED, Reason.CHAINLET_NOT_FOUND, Reason.DEPLOYMENT_NOT_FOUND})
 """What nothing mends by itself, though the rest of the spec is applied; a rollout under way may."""
-_FACTS = frozenset({Reason.DEPLOYMENT_FAILED, Reason.ROLLOUT_FAILED})
+_FACTS = frozenset({Reason.DEPLOYMENT_FAILED, Reason.ROLLOUT_FAILED, Reason.ROLLOUT_ABORTED})
 """Facts of Baseten, whatever the spec says by now."""
 MOST_MESSAGE = 2000
 
@@ -177,11 +177,14 @@ def _reconciling(old: Condition | None, report: Report) -> Text | None:
     if report.changes:
         return _doing(report.changes), messages.update_sent(c.describe() for c in report.changes)
     waiting = [f for f in report.findings if f.severity == Severity.WAITING and f.reason not in TRANSIENT]
-    if waiting:
-        return waiting[0].reason, waiting[0].whole
+    first = next((f for f in waiting if f.reason not in GATES), None)
+    if first is not None:
+        return first.reason, first.whole
     moving = messages.under_way(report.environment) if report.environment else ""
     if moving:
         return Reason.DEPLOYING, moving
+    if waiting:
+        return waiting[0].reason, waiting[0].whole
     if not report.passing:
         return None
     kept = None if report.observed else _kept(old, frozenset(Reason) - TRANSIENT)

@@ -14,8 +14,11 @@ from ...crd.types import (
     ObservedChainletSettings,
     ObservedPromotionSettings,
     PromotionStatus,
+    RolloutStatus,
 )
+from ..actions import Held
 from ..environment import Chainlet, ChainletState, Deployment
+from ..gates import WaitsFor, rollout_status
 from ..reasons import Reason
 from ..values import Settings
 from .conditions import UNOWNED, conditions, summary
@@ -43,6 +46,10 @@ def project(previous: ChainEnvironmentStatus, report: Report) -> ChainEnvironmen
         update |= {"observed_generation": report.generation, "last_handled_reconcile_at": handled}
     if report.observed and report.acted_on and not report.deleting and not _is_unowned(report):
         update["schedule"] = report.schedule
+    if report.observed and not _is_unowned(report):
+        update["rollout"] = report.rollout
+        if report.priced or report.environment is None:
+            update["cost"] = report.cost
     if (report.observed or report.acted_on) and report.drift != previous.drift:
         update["drift"], update["drift_omitted"] = bounded_drift(report.drift)
     return base.model_copy(update=update)
@@ -52,6 +59,12 @@ def _is_unowned(report: Report) -> bool:
     """Whether what Baseten shows is no business of this resource."""
     worst = report.worst()
     return worst is not None and worst.reason in UNOWNED
+
+
+def waiting_rollout(held: tuple[Held, ...]) -> RolloutStatus | None:
+    """The one to show of several: what a person can approve, else the first."""
+    first = sorted(held, key=lambda each: each.hold.waits_for != WaitsFor.APPROVAL)[:1]
+    return rollout_status(first[0].hold, first[0].plan) if first else None
 
 
 # -- what is shown of Baseten --------------------------------------------------------------------------------------
@@ -72,7 +85,7 @@ def _observed(observation: Observed) -> dict[str, Any]:
         "environment": EnvironmentStatus(
             name=environment.name,
             chain_id=environment.chain_id,
-            created_at=environment.created_at,
+            created_at=_whole_seconds(environment.created_at),
             managed=observation.managed,
         ),
         "current_deployment": _deployment(environment.current, CURRENT_BYTES),
@@ -97,11 +110,16 @@ def _deployment(deployment: Deployment | None, budget: int) -> DeploymentStatus 
     return DeploymentStatus(
         id=deployment.id,
         status=deployment.status,
-        created_at=deployment.created_at,
+        created_at=_whole_seconds(deployment.created_at),
         environment=deployment.environment,
         chainlets=chainlets,
         chainlets_omitted=omitted,
     )
+
+
+def _whole_seconds(moment: datetime | None) -> datetime | None:
+    """As it is written: so a status that says nothing new equals the one that was read."""
+    return None if moment is None else moment.replace(microsecond=0)
 
 
 def _chainlet(chainlet: Chainlet) -> ChainletStatus:
@@ -157,8 +175,15 @@ def to_json(status: ChainEnvironmentStatus) -> dict[str, Any]:
 
 
 def _tidy(value: Any, precision: str) -> Any:
-    if isinstance(value, datetime):
+    """By exact type: it is asked of every value of every status that is compared or written."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool:
+        return value
+    if kind is dict:
+        tidied = [(name, _tidy(inner, precision)) for name, inner in value.items()]
+        return {name: inner for name, inner in tidied if inner is not None and inner not in ([], {})}
+    if kind is list or kind is tuple:
+        return [_tidy(inner, precision) for inner in value]
+    if kind is datetime:
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
-    if isinstance(value, dict):
-        return {k: tidied for k, v in value.items() if (tidied := _tidy(v, precision)) not in (None, [], {})}
-    return [_tidy(v, precision) for v in value] if isinstance(value, list | tuple) else value
+    return value

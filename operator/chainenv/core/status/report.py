@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...crd.types import Drift, JournalEntry, ScheduleStatus
+from ...crd.types import CostStatus, Drift, JournalEntry, RolloutStatus, ScheduleStatus
 from ..changes import AnyChange, CreateEnvironment
 from ..environment import Environment
 from ..findings import Finding, Severity
@@ -13,6 +13,8 @@ from ..reasons import Reason
 
 TRANSIENT = frozenset({Reason.UNAVAILABLE, Reason.RATE_LIMITED, Reason.INTERNAL_ERROR, Reason.CONFLICT})
 ROLLOUT_REASONS = frozenset({Reason.ROLLING_OUT, Reason.PROMOTION_RUNNING, Reason.SETTLING_INTENT, Reason.DEPLOYING, Reason.CREATING})
+GATES = frozenset({Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_WINDOW, Reason.WAITING_FOR_SOURCE, Reason.PRICE_UNKNOWN})
+"""What a rollout waits for without anything that moves: a person, the clock, another resource."""
 GRACE_SECONDS = 60.0
 """For so long failures of the passing kind are shown by Reconciling alone."""
 
@@ -44,6 +46,7 @@ Observation = Observed | Unobserved
 class Report:
     """``acted_on``: the spec's generation was (a decision counts, a failed call does not).
     ``failing_for``: seconds from the first failure in a row to this one; 0 for the first, and without one.
+    ``rollout``: the one that waits. ``cost``: of what runs; with ``priced`` false prices are not known yet, and it stays as it was.
     ``schedule``: what the clock made of the schedules in this run; None: there are none.
     """
 
@@ -59,6 +62,9 @@ class Report:
     reconcile_request: str | None = None
     failing_for: float = 0.0
     schedule: ScheduleStatus | None = None
+    rollout: RolloutStatus | None = None
+    cost: CostStatus | None = None
+    priced: bool = False
 
     @property
     def observed(self) -> bool:
@@ -105,5 +111,5 @@ class Report:
     @property
     def progressing(self) -> bool:
         """The same without failures."""
-        waiting = any(f.severity == Severity.WAITING and f.reason not in TRANSIENT for f in self.findings)
+        waiting = any(f.severity == Severity.WAITING and f.reason not in TRANSIENT | GATES for f in self.findings)
         return bool(self.changes) or waiting or (self.environment is not None and self.environment.deploying)

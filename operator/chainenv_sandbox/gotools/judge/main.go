@@ -1,4 +1,4 @@
-// judge says what the tools of a cluster make of objects. It reads a JSON list of objects from stdin and writes a JSON
+// judge reports what the tools of a cluster make of objects. It reads a JSON list of objects from stdin and writes a JSON
 // list of verdicts: kstatus with the library that Flux uses, health with a Lua script as Argo CD runs it, and strict
 // with the types of the Prometheus operator.
 package main
@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Verdict of one object. Status is empty when there is none; then Error says why.
+// Verdict of one object. Status is empty when there is none; then Error has the cause.
 type Verdict struct {
 	Status  string `json:"status"`
 	Message string `json:"message"`

@@ -25,12 +25,12 @@ func strict(object *unstructured.Unstructured) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	said := make([]string, 0, len(wrong))
+	problems := make([]string, 0, len(wrong))
 	for _, each := range wrong {
-		said = append(said, each.Error())
+		problems = append(problems, each.Error())
 	}
-	if len(said) > 0 {
-		return Verdict{Status: "Invalid", Message: strings.Join(said, "; ")}, nil
+	if len(problems) > 0 {
+		return Verdict{Status: "Invalid", Message: strings.Join(problems, "; ")}, nil
 	}
 	return Verdict{Status: "Valid"}, nil
 }

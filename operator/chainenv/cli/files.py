@@ -1,0 +1,64 @@
+"""ChainEnvironments in files: YAML or JSON, many in one file, lists of them, whole directories."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..crd.base import GROUP, KIND
+from .errors import CommandError
+
+ENDINGS = (".yaml", ".yml", ".json")
+"""Of the files of a directory that are read, as kubectl reads them."""
+
+
+def manifests(sources: tuple[str, ...]) -> list[dict[str, Any]]:
+    """In the order of the files; other kinds are left out. Raises CommandError."""
+    found = [each for source in sources for name, text in _texts(source) for each in _objects(name, text)]
+    if not found:
+        raise CommandError(f"no {KIND} in {', '.join(sources)}: name a file or directory that has some")
+    return found
+
+
+def _texts(source: str) -> Iterator[tuple[str, str]]:
+    if source == "-":
+        yield "standard input", sys.stdin.read()
+        return
+    path = Path(source)
+    files = sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file()) if path.is_dir() else [path]
+    for file in files:
+        try:
+            yield str(file), file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            problem = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise CommandError(f"{file} cannot be read: {problem}") from error
+
+
+def _objects(name: str, text: str) -> Iterator[dict[str, Any]]:
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise CommandError(f"{name}{where} is not YAML: {getattr(error, 'problem', None) or error}") from error
+    for document in documents:
+        yield from _ours(name, document)
+
+
+def _ours(name: str, document: Any) -> Iterator[dict[str, Any]]:
+    if not isinstance(document, Mapping):
+        return
+    if str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
+        for item in document["items"]:
+            yield from _ours(name, item)
+        return
+    if document.get("kind") != KIND or not str(document.get("apiVersion", "")).startswith(f"{GROUP}/"):
+        return
+    metadata = document.get("metadata")
+    if not isinstance(metadata, Mapping) or not metadata.get("name"):
+        raise CommandError(f"{name}: a {KIND} has no metadata.name")
+    yield dict(document)

@@ -1,0 +1,62 @@
+"""Aborting a rollout: the candidate that a person names is deactivated, once, and never what serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...crd.enums import Operation, Outcome
+from ...crd.types import JournalEntry
+from .. import messages
+from ..actions import Change, PlanBuilder
+from ..environment import ENDING, FAILED, Environment
+from ..findings import EventRecord
+from ..journal import ROLLOUTS, begin, unsettled
+from ..retries import Send, retry_decision
+from ..values import digest
+from ..world import World
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRollout(Change):
+    operation: ClassVar[Operation] = Operation.ABORT
+    counted_as: ClassVar[str] = ""
+    deployment_id: str
+
+    def describe(self) -> str:
+        return f"abort the rollout of deployment {self.deployment_id}"
+
+    def event(self) -> EventRecord:
+        return messages.rollout_aborting(self.deployment_id)
+
+
+def abort(world: World, environment: Environment, builder: PlanBuilder) -> None:
+    """Once for each value of the annotation: what somebody starts again afterwards is another rollout."""
+    asked, entry = world.gates.abort, builder.journal.get(Operation.ABORT)
+    if entry is not None and entry.target != asked and not unsettled(entry) and not _is_remembered(entry, builder):
+        del builder.journal[Operation.ABORT]
+    if not asked or world.desired.observing or not _is_candidate(asked, environment, builder):
+        return
+    last = entry if entry is not None and entry.target == asked else None
+    if last is not None and last.outcome == Outcome.ACCEPTED:
+        return
+    unanswered = last is not None and last.finished_at is None  # it is still the candidate: asking twice does no harm
+    decision = Send() if unanswered else retry_decision(world, last, digest(asked))
+    if isinstance(decision, Send):
+        builder.act(AbortRollout(asked), begin(world, Operation.ABORT, digest(asked), last, target=asked), intent_first=True)
+    else:
+        builder.add(decision.finding)
+
+
+def _is_candidate(deployment_id: str, environment: Environment, builder: PlanBuilder) -> bool:
+    """Whether it is being promoted. A server that shows no candidates leaves it to the journal to know."""
+    if environment.current is not None and environment.current.id == deployment_id:
+        return False
+    if environment.candidate is not None:
+        return environment.candidate.id == deployment_id and environment.candidate.status not in FAILED | ENDING
+    return any(unsettled(e) and e.operation in ROLLOUTS and e.deployment_id == deployment_id for e in builder.journal.values())
+
+
+def _is_remembered(entry: JournalEntry, builder: PlanBuilder) -> bool:
+    """Whether a rollout's entry is there that it explains."""
+    return any(e.deployment_id == entry.target for e in builder.journal.values() if e.operation in ROLLOUTS)
