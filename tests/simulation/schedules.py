@@ -91,10 +91,8 @@ def drawn(seed: int, rng_of: Random, until: float) -> tuple[list[Json], list[tup
     """Schedules of a new resource, and what becomes of them when; a generator of their own, so that other draws stay as they are."""
     if seed % 3:
         return [], []
-    first = _schedules(rng_of)
-    return first, [
-        (rng_of.uniform(60, until), rng_of.choice((None, _schedules(rng_of), _schedules(rng_of)))) for _ in range(rng_of.randint(0, 3))
-    ]
+    first, count = _schedules(rng_of), rng_of.randint(0, 3)
+    return first, [(rng_of.uniform(60, until), rng_of.choice((None, _schedules(rng_of), _schedules(rng_of)))) for _ in range(count)]
 
 
 def _schedules(rng: Random) -> list[Json]:
@@ -107,12 +105,12 @@ def _schedule(rng: Random, name: str) -> Json:
     out: Json = {"name": name, "start": _clock(start), "end": _clock(end), "timeZone": rng.choice(ZONES)}
     if rng.random() < 0.3:
         out["weekdays"] = rng.sample(DAYS, 4)
-    chainlets = rng.choice((("Llm",), ("Router", "Llm")))
-    out["chainletSettings"] = [
-        {"chainletName": each, "autoscalingSettings": {"minReplica": rng.randint(0, 1), "maxReplica": rng.randint(1, 9)}}
-        for each in chainlets
-    ]
+    out["chainletSettings"] = [_values(rng, name) for name in rng.choice((("Llm",), ("Router", "Llm")))]
     return out
+
+
+def _values(rng: Random, chainlet: str) -> Json:
+    return {"chainletName": chainlet, "autoscalingSettings": {"minReplica": rng.randint(0, 1), "maxReplica": rng.randint(1, 9)}}
 
 
 def _clock(minute: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -26,7 +27,7 @@ WATCH_SECONDS = 2.0
 def command(name: str | None, watch: bool) -> None:
     """Show environments as a tree: conditions, current and candidate deployment, replicas, rollout, history, cost.
 
-    The state is what the operator last observed; no call to Baseten is made.
+    With a NAME also the next five edges of its schedules. The state is what the operator last observed; no call to Baseten is made.
     """
     run(_status(name, watch))
 
@@ -49,15 +50,17 @@ async def _read(resources: Resources, name: str | None) -> list[Object]:
 def _show(options: Options, name: str | None, found: Sequence[Object]) -> None:
     plain = [_without_managers(each) for each in found]
     data = plain[0] if name else {"apiVersion": "v1", "kind": "List", "items": plain}
-    emit(options.output, data, lambda: print_trees(_trees(found)) if found else click.echo(_none(options), err=True))
+    emit(options.output, data, lambda: print_trees(_trees(found, name)) if found else click.echo(_none(options), err=True))
 
 
 def _none(options: Options) -> str:
     return "No ChainEnvironments found" + ("." if options.all_namespaces else " in this namespace (-A: in all namespaces).")
 
 
-def _trees(found: Sequence[Object]) -> list[Node]:
-    return [tree(each) for each in found]
+def _trees(found: Sequence[Object], name: str | None) -> list[Node]:
+    """Of one resource with the next edges of its schedules."""
+    now = datetime.now(UTC) if name else None
+    return [tree(each, now) for each in found]
 
 
 def _without_managers(resource: Object) -> dict[str, Any]:
@@ -81,7 +84,7 @@ async def _live(resources: Resources, name: str | None) -> None:
 
     found = await _read(resources, name)
     with Live(
-        rich_trees(_trees(found) or [Node([_none(given())])]), console=console(), auto_refresh=False, vertical_overflow="visible"
+        rich_trees(_trees(found, name) or [Node([_none(given())])]), console=console(), auto_refresh=False, vertical_overflow="visible"
     ) as live:
         while True:
             live.refresh()
@@ -90,4 +93,4 @@ async def _live(resources: Resources, name: str | None) -> None:
                 found, problem = await _read(resources, name), []
             except CommandError as error:
                 problem = [Node([f"last read failed: {error.message}"])]
-            live.update(rich_trees([*(_trees(found) or [Node([_none(given())])]), *problem]))
+            live.update(rich_trees([*(_trees(found, name) or [Node([_none(given())])]), *problem]))

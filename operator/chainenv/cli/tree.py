@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
+from pydantic import ValidationError
+
+from ..core.calendar import CalendarError, Edge, next_edges, schedules_of
 from ..crd.base import FINALIZER
+from ..crd.types import Schedule
 from .deployments_of import history
 from .output import BAD, DOUBTFUL, FAINT, GOOD, STRONG, Cell, Cells, Node
 from .view import SERVING, Condition, Object, conditions, deployment_id, environment_name, items, moment, part, spec, status
@@ -12,8 +17,8 @@ from .view import SERVING, Condition, Object, conditions, deployment_id, environ
 _FAILED = frozenset({"BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED", "UNHEALTHY", "INACTIVE", "DEACTIVATING"})
 
 
-def tree(resource: Object) -> Node:
-    """Sections that have nothing to show are left out."""
+def tree(resource: Object, now: datetime | None = None) -> Node:
+    """Sections that have nothing to show are left out. With ``now`` the next edges of its schedules are listed."""
     meta, seen = resource["metadata"], status(resource)
     head = f"environment {environment_name(resource)} of chain {spec(resource).get('chainID')}"
     root = Node([Cell(f"{meta['namespace']}/{meta['name']}", STRONG), head])
@@ -24,6 +29,7 @@ def tree(resource: Object) -> Node:
     root.children += _deployment(resource, "candidateDeployment", "Candidate", _promotion(seen))
     root.children += _drift(seen)
     root.children += _history(resource)
+    root.children += _schedule(resource, now)
     root.children += [Node([label, *cells]) for label, cells in _facts(seen)]
     return root
 
@@ -126,15 +132,29 @@ def _served(entry: Object, current: str | None) -> Cells:
     return [str(entry.get("deploymentID")), span, str(entry.get("cause") or ""), by]
 
 
+def _schedule(resource: Object, now: datetime | None) -> Iterator[Node]:
+    found = part(status(resource), "schedule")
+    edges = [Node([moment(edge.at.isoformat()), edge.active or "none active"]) for edge in (_edges(resource, now) if now else ())]
+    if found or edges:
+        change = f", next change {moment(found['nextChange'])}" if found.get("nextChange") else ""
+        yield Node(["Schedule", f"{found.get('active') or 'none active'}{change}"], edges)
+
+
+def _edges(resource: Object, now: datetime) -> tuple[Edge, ...]:
+    """None where the schedules cannot be read: the conditions say why."""
+    try:
+        schedules = [Schedule.model_validate(each) for each in items(spec(resource), "autoscalingSchedules")]
+        return next_edges(schedules_of(schedules), now)
+    except (ValidationError, CalendarError):
+        return ()
+
+
 def _facts(seen: Object) -> Iterator[tuple[str, Cells]]:
-    cost, schedule, endpoints = (part(seen, name) for name in ("cost", "schedule", "endpoints"))
+    cost, endpoints = (part(seen, name) for name in ("cost", "endpoints"))
     if cost:
         unit = f" {cost.get('currency', 'USD')} an hour"
         span = f" (from {cost['minPerHour']} to {cost['maxPerHour']})" if cost.get("minPerHour") and cost.get("maxPerHour") else ""
         yield "Cost", [f"{cost.get('perHour', '?')}{unit}{span}"]
-    if schedule:
-        change = f", next change {moment(schedule['nextChange'])}" if schedule.get("nextChange") else ""
-        yield "Schedule", [f"{schedule.get('active') or 'none active'}{change}"]
     for name in ("run", "async"):
         if endpoints.get(name):
             yield "Run" if name == "run" else "Async", [str(endpoints[name])]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,8 +77,8 @@ def test_everything_there_is_to_see() -> None:
         "History",
         "dep2 2026-11-24 10:00:00Z - now Promotion API ci",
         "dep1 2026-11-20 10:00:00Z - 2026-11-24 10:00:00Z Created",
-        "Cost 12.40 USD an hour (from 3.10 to 31.00)",
         "Schedule office-hours, next change 2026-11-24 17:00:00Z",
+        "Cost 12.40 USD an hour (from 3.10 to 31.00)",
         "Run https://chain-a.api.baseten.co/run",
         "Async https://chain-a.api.baseten.co/async",
     ]
@@ -100,6 +102,36 @@ def test_policies_and_deletion_are_said_first() -> None:
         "Pause no call is made; this is the last observed state",
         "Ready True Because, since 2026-11-24 10:00:00Z: so it is (of an earlier generation)",
     ]
+
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+OFFICE = {
+    "name": "office-hours",
+    "weekdays": ["Mon", "Tue"],
+    "start": "07:45",
+    "end": "19:00",
+    "timeZone": "Europe/Berlin",
+    "chainletSettings": [{"chainletName": "LLM", "autoscalingSettings": {"minReplica": 4}}],
+}
+
+
+def test_the_next_five_edges_are_listed() -> None:
+    seen = resource(spec={"autoscalingSchedules": [OFFICE]}, schedule={"active": "office-hours", "nextChange": "2026-11-24T18:00:00Z"})
+    shown = [" ".join(line.split()) for line in plain_tree([tree(seen, NOW)])]
+    assert shown[2:] == [
+        "Schedule office-hours, next change 2026-11-24 18:00:00Z",
+        "2026-11-24 18:00:00Z none active",
+        "2026-11-30 06:45:00Z office-hours",
+        "2026-11-30 18:00:00Z none active",
+        "2026-12-01 06:45:00Z office-hours",
+        "2026-12-01 18:00:00Z none active",
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{**OFFICE, "timeZone": "Europe/Atlantis"}, {"name": "office-hours"}, {**OFFICE, "weekdays": "Mon"}])
+def test_schedules_that_cannot_be_read_have_no_edges(wrong: dict[str, Any]) -> None:
+    seen = resource(spec={"autoscalingSchedules": [wrong]}, schedule={"active": "office-hours"})
+    assert list(plain_tree([tree(seen, NOW)]))[1:] == list(plain_tree([tree(seen)]))[1:]
 
 
 ANYTHING = st.recursive(

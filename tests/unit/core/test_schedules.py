@@ -269,9 +269,8 @@ def test_a_run_is_due_right_after_the_next_edge(case: Case) -> None:
     assert until_edge(*case.given) == pytest.approx(case.expected), case.why
 
 
-SETTLED = {
-    "conditions": [{"type": "Ready", "status": "True", "reason": "Active", "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z"}]
-}
+READY = {"type": "Ready", "status": "True", "reason": "Active", "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z"}
+SETTLED: dict[str, Any] = {"conditions": [READY]}
 
 
 @table(
