@@ -22,7 +22,7 @@ STALE_SPEC = 420.0
 GRACE = 75.0
 """A minute, and a call that runs into its timeout."""
 HOUR, DAY = 3600.0, 86_400.0
-FOR_A_PERSON = ("RolloutFailed", "ChainletNotFound", "DeploymentNotFound", "NotConverging")
+FOR_A_PERSON = ("RolloutFailed", "ChainletNotFound", "DeploymentNotFound")
 PASSING = ("Unavailable", "RateLimited")
 MOST_READS, MOST_WRITES, MOST_KUBE_WRITES = 600, 60, 600
 MOST_JOURNAL = 12
