@@ -24,6 +24,7 @@ STALE_SPEC = 420.0
 GRACE = 75.0
 """A minute, and a call that runs into its timeout."""
 HOUR, DAY = 3600.0, 86_400.0
+FOR_A_PERSON = ("RolloutFailed", "ChainletNotFound", "DeploymentNotFound")
 PASSING = ("Unavailable", "RateLimited")
 MOST_READS, MOST_WRITES, MOST_KUBE_WRITES = 600, 60, 600
 MOST_JOURNAL = 12
@@ -404,6 +405,8 @@ class Invariants:
                     self.broken("Synced only when true", f"at the end: {problem}")
             elif not self._excused(synced["reason"], meta["uid"], self._meant(spec), environment, shown):
                 self.broken("liveness", f"hours after the last fault: {synced['reason']}: {synced['message']}")
+            if synced["reason"] in FOR_A_PERSON and "Stalled" not in conditions:
+                self.broken("what waits for a person is Stalled", f"{synced['reason']}: {synced['message']}")
             ready = conditions.get("Ready", {"status": "Unknown"})
             serves = environment is not None and environment.current is not None and environment.current.status in SERVING
             own = synced["reason"] not in ("EnvironmentExists",)

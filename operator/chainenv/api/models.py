@@ -167,6 +167,8 @@ class ChainV1:
     id: Text
     name: Text = ""
     created_at: Time = None
+    deployments_count: Int = None
+    team_name: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ class AuditActor:
     type: Text = ""
     email: Word = None
     api_key_prefix: Word = None
+    api_key_name: Word = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +228,7 @@ class AuditEntry:
     source: Word = None
     actor: Annotated[AuditActor | None, Else(None)] = None
     client_name: Word = None
+    client_version: Word = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,13 +313,15 @@ class UpdateChainletEnvironmentInstanceTypeResponseV1:
 
     requires_redeployment: Flag = None
     chain_deployment: Some = None
+    chainlet_environment_settings: Many[ChainletEnvironmentSettingsV1] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DeactivateResponseV1:
-    """`success` also when it was inactive already."""
+    """`no_op`: it was inactive already."""
 
     success: Annotated[bool, Else(True)] = True
+    no_op: Annotated[bool, Else(False)] = False
 
 
 @dataclass(frozen=True, slots=True)
