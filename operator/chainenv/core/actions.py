@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from ..crd.enums import Operation
-from ..crd.types import Drift, JournalEntry
+from ..crd.types import Drift, JournalEntry, RolloutStatus
 from .findings import EventRecord, Finding
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Action:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``journal`` is the journal before the actions. ``release``: the finalizer may go; ``left_on``: though these
-    deployments may still run. ``adopted``: with this plan the environment becomes the resource's own; ``managed``: it is."""
+    deployments may still run. ``adopted``: with this plan the environment becomes the resource's own; ``managed``: it is.
+    ``rollout``: what a wanted rollout waits for. ``due``: when to decide again at the latest."""
 
     actions: tuple[Action, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -65,6 +67,8 @@ class Plan:
     missing: bool = False
     release: bool = False
     left_on: tuple[str, ...] = ()
+    rollout: RolloutStatus | None = None
+    due: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +79,8 @@ class PlanBuilder:
     actions: list[Action] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
+    rollout: RolloutStatus | None = None
+    due: datetime | None = None
 
     def act(self, change: AnyChange, entry: JournalEntry, *, intent_first: bool = False) -> None:
         self.actions.append(Action(change, entry, intent_first or change.starts_deployment))
@@ -83,5 +89,17 @@ class PlanBuilder:
         if finding is not None:
             self.findings.append(finding)
 
+    def decide_again(self, at: datetime | None) -> None:
+        self.due = min((moment for moment in (self.due, at) if moment is not None), default=None)
+
     def build(self, *, left_on: tuple[str, ...] = (), **more: bool) -> Plan:
-        return Plan(tuple(self.actions), tuple(self.findings), tuple(self.drift), tuple(self.journal.values()), left_on=left_on, **more)
+        return Plan(
+            tuple(self.actions),
+            tuple(self.findings),
+            tuple(self.drift),
+            tuple(self.journal.values()),
+            left_on=left_on,
+            rollout=self.rollout,
+            due=self.due,
+            **more,
+        )

@@ -14,6 +14,7 @@ from ..crd.types import Drift, JournalEntry
 from .desired import Desired
 from .environment import DEGRADED, FAILED, SERVING, Deployment, Environment, in_progress
 from .findings import EventRecord, Finding, Severity
+from .gates import Hold
 from .journal import ROLLOUTS, ended, retry_seconds
 from .reasons import Event, Reason
 from .text import at, changed, clock, listed, names
@@ -180,6 +181,10 @@ def promotion_running(what: str, environment: Environment) -> Finding:
 
 def instance_types_first(what: str) -> Finding:
     return Finding(WAITING, Reason.PROMOTION_RUNNING, f"{what} waits until the change of instance types has rolled out")
+
+
+def held(hold: Hold) -> Finding:
+    return Finding(BLOCKED if hold.stuck else WAITING, hold.reason, hold.message)
 
 
 # -- deletion ------------------------------------------------------------------------------------------------------

@@ -85,7 +85,10 @@ def _observed_only(world: World, environment: Environment) -> Plan:
     for action in builder.actions:
         builder.drift += action.change.corrections
         if isinstance(action.change, Promote):
-            builder.drift.append(Drift(path="deploymentID", desired=action.change.deployment_id, actual="not promoted"))
+            path = "promoteFrom" if world.desired.promote_from else "deploymentID"
+            builder.drift.append(Drift(path=path, desired=action.change.deployment_id, actual="not promoted"))
     if builder.drift:
         builder.add(messages.not_corrected(tuple(builder.drift)))
-    return Plan(findings=tuple(builder.findings), drift=tuple(builder.drift), journal=world.journal, managed=world.ours)
+    return Plan(
+        findings=tuple(builder.findings), drift=tuple(builder.drift), journal=world.journal, managed=world.ours, rollout=builder.rollout
+    )

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..crd.enums import AdoptionPolicy, Operation, Outcome
-from ..crd.types import JournalEntry
+from ..crd.types import HistoryEntry, JournalEntry
 from .desired import Desired
 from .environment import Deployment, Environment
+from .gates import Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class World:
     ``last_types``: instance types as last shown, by chainlet. ``chain_unreadable``: the chain's deployments cannot be read with
     this key. ``forced``: a person asked for another try (the reconcile annotation). ``new_key``: the last run was made with
     another key. ``spec_changed``: this generation has not been acted on yet.
+    ``source``: what the promotion of promoteFrom's deployment waits for; that deployment is the desired one, as far as it is known.
+    ``history``: what served, this read included.
     """
 
     desired: Desired
@@ -76,6 +79,8 @@ class World:
     forced: bool = False
     new_key: bool = False
     spec_changed: bool = False
+    source: Hold | None = None
+    history: tuple[HistoryEntry, ...] = ()
 
     @property
     def ours(self) -> bool:

@@ -23,19 +23,21 @@ class DeletionPolicy(StrEnum):
 
 
 class Operation(StrEnum):
-    """Kinds of journal entries. Each kind has at most one entry (DEACTIVATE: one a deployment), so the journal is bounded.
+    """Kinds of journal entries. Each kind has at most one entry (DEACTIVATE, DELETE: one a deployment), so the journal is bounded.
 
-    PROMOTE is a promotion under way, refused or failed; PROMOTED is the last one that was done with, so that each
-    deploymentID is promoted once.
+    CREATED remembers that this resource made the environment, until its first deployment serves. PROMOTE is a promotion
+    under way, refused or failed; PROMOTED is the last one that was done with, so that each deploymentID is promoted once.
     """
 
     CREATE = "CreateEnvironment"
+    CREATED = "Created"
     PROMOTION_SETTINGS = "UpdatePromotionSettings"
     AUTOSCALING = "UpdateAutoscaling"
     INSTANCE_TYPES = "UpdateInstanceTypes"
     PROMOTE = "Promote"
     PROMOTED = "Promoted"
     DEACTIVATE = "Deactivate"
+    DELETE = "DeleteDeployment"
 
 
 class Outcome(StrEnum):

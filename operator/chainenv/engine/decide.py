@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..api import ApiKey, Baseten, BasetenError
 from ..core.actions import Plan
 from ..core.deletion import plan_deletion
 from ..core.plan import plan
+from ..core.provenance import with_history
 from ..core.recover import recover
 from ..core.resource import Resource
+from ..core.sources import Member, from_source, member_of
 from ..core.world import Timing, World
 from ..crd.types import JournalEntry
 from .guards import GuardResult, guard
@@ -76,13 +78,14 @@ class Sources:
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of a resource before it is decided. ``journal``: the newest; ``owner``: the other resource that owns the
-    environment; ``contested``: whether others want it too."""
+    environment; ``contested``: whether others want it too. ``upstream``: the resource and whom it follows, by name."""
 
     resource: Resource
     journal: tuple[JournalEntry, ...]
     facts: Facts
     owner: Resource | None = None
     contested: bool = False
+    upstream: Mapping[str, Member] = field(default_factory=dict)
 
 
 async def decide(known: Known, sources: Sources) -> Decision:
@@ -108,6 +111,8 @@ async def decide(known: Known, sources: Sources) -> Decision:
         return Doubtful(facts, baseten)
     differs_for = began - facts.differs.at if facts.differs else 0.0
     world = recover(replace(observed, new_key=new_key, differs_for=differs_for))
+    world = with_history(world, resource.status.history, known.journal, facts.actors)
+    world = from_source(world, member_of(resource), known.upstream)
     created_at = world.environment.created_at if world.environment else None
     facts = replace(facts, key=key.fingerprint, created_at=created_at or facts.created_at)
     return Decided(world, plan_deletion(world) if resource.deleting else plan(world), facts, baseten, began)

@@ -29,7 +29,7 @@ class Facts:
 
     ``created_at``: when the environment was created, as far as it has been accepted as this resource's.
     ``observed_since``: when the first read was answered that began after an entry of the journal became what it is, by ``entry_id``.
-    ``key``: fingerprint of the key that the last plan was made with.
+    ``key``: fingerprint of the key that the last plan was made with. ``actors``: who brought a deployment, as far as it was asked.
     """
 
     last_observed: datetime | None = None
@@ -39,6 +39,7 @@ class Facts:
     differs: Since | None = None
     observed_since: Mapping[str, float] = field(default_factory=dict)
     key: str = ""
+    actors: Mapping[str, str] = field(default_factory=dict)
 
     def advance(self, world: World, now: float) -> Facts:
         """With one more successful read; ``now`` is when it was answered, monotonic."""

@@ -23,10 +23,12 @@ from ..core.journal import next_retry
 from ..core.polling import Intervals, next_poll
 from ..core.reasons import Event
 from ..core.resource import Resource
+from ..core.sources import upstream
 from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json
 from ..core.values import digest
 from ..core.world import Timing, World
 from ..crd.enums import Operation, Outcome
+from ..crd.history import endpoints
 from ..crd.types import JournalEntry
 from . import failures
 from .claims import execute_as_owner
@@ -112,7 +114,9 @@ class Reconciler:
             timing=self._timing,
         )
         store = self._ports.store
-        decision = await decide(Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource)), sources)
+        upward = upstream(resource, lambda name: store.get(Key(resource.namespace, name)))
+        known = Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource), upward)
+        decision = await decide(known, sources)
         match decision:
             case Guarded():
                 return await self._guarded(resource, memory, decision)
@@ -184,6 +188,9 @@ class Reconciler:
             acted_on=not execution.failed,
             reconcile_request=resource.reconcile_request,
             deleting=resource.deleting,
+            rollout=planned.rollout,
+            history=world.history,
+            endpoints=endpoints(*resource.target),
         )
         refused_key = next((error for _, error in execution.failed if isinstance(error, CredentialsRefused)), None)
         if refused_key is not None:
@@ -199,7 +206,10 @@ class Reconciler:
         poll = next_poll(report, self._intervals, missing=missing, unchanged=memory.unchanged, jitter=self._ports.jitter())
         refused = next_retry(execution.journal, world.now, self._timing)
         now = self._ports.monotonic()
-        return min([poll, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())])
+        waits = [poll, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())]
+        if planned.due is not None:
+            waits.append(max(0.1, (planned.due - self._ports.now()).total_seconds()))
+        return min(waits)
 
     def _note_retries(self, memory: Memory, execution: Execution) -> None:
         now = self._ports.monotonic()

@@ -15,7 +15,7 @@ from ..journal import REFUSALS, begin_rollout, unsettled
 from ..retries import Send, retry_decision
 from ..values import digest
 from ..world import World
-from .rollouts import is_held_back
+from .rollouts import hold, is_held_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ class Promote(Change):
 
 def forget_promotion(world: World, environment: Environment, builder: PlanBuilder) -> None:
     """An attempt for another deployment than the wanted one. Without deploymentID the last promotion is remembered while it still
-    serves: writing the same id again asks for nothing."""
+    serves: writing the same id again asks for nothing. While a source is waited for nothing is wanted anew, so nothing is forgotten."""
+    if world.source is not None:
+        return
     target, entry, done = world.desired.deployment_id, builder.journal.get(Operation.PROMOTE), builder.journal.get(Operation.PROMOTED)
     if entry and not unsettled(entry) and entry.target != target:
         del builder.journal[Operation.PROMOTE]
@@ -45,6 +47,9 @@ def forget_promotion(world: World, environment: Environment, builder: PlanBuilde
 
 
 def promote(world: World, environment: Environment, builder: PlanBuilder) -> None:
+    if world.source is not None:
+        hold(world, builder, world.source)
+        return
     target, entry, done = world.desired.deployment_id, builder.journal.get(Operation.PROMOTE), builder.journal.get(Operation.PROMOTED)
     if target is None or (done and done.target == target):
         return

@@ -6,6 +6,7 @@ from ...crd.enums import Operation, Outcome
 from .. import messages
 from ..actions import PlanBuilder
 from ..environment import Environment
+from ..gates import Hold, rollout_status
 from ..journal import unsettled
 from ..world import World
 
@@ -34,3 +35,13 @@ def is_held_back(world: World, environment: Environment, builder: PlanBuilder, w
         builder.add(messages.instance_types_first(what))
         return True
     return any(unsettled(entry) for entry in builder.journal.values())
+
+
+def hold(world: World, builder: PlanBuilder, held: Hold, plan: str | None = None) -> None:
+    """A wanted rollout that may not begin yet; nothing else of the spec waits for it. Who only observes begins none: then only
+    what never passes is worth a word."""
+    if world.desired.observing and not held.stuck:
+        return
+    builder.rollout = builder.rollout or rollout_status(held, plan)
+    builder.decide_again(held.until)
+    builder.add(messages.held(held))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...crd.types import Drift, JournalEntry
+from ...crd.types import Drift, Endpoints, HistoryEntry, JournalEntry, RolloutStatus
 from ..changes import AnyChange, CreateEnvironment
 from ..environment import Environment
 from ..findings import Finding, Severity
@@ -13,6 +13,8 @@ from ..reasons import Reason
 
 TRANSIENT = frozenset({Reason.UNAVAILABLE, Reason.RATE_LIMITED, Reason.INTERNAL_ERROR, Reason.CONFLICT})
 ROLLOUT_REASONS = frozenset({Reason.ROLLING_OUT, Reason.PROMOTION_RUNNING, Reason.SETTLING_INTENT, Reason.DEPLOYING, Reason.CREATING})
+HELD = frozenset({Reason.WAITING_FOR_SOURCE})
+"""A rollout waits; nothing is under way that would show by itself."""
 GRACE_SECONDS = 60.0
 """For so long failures of the passing kind are shown by Reconciling alone."""
 
@@ -44,6 +46,7 @@ Observation = Observed | Unobserved
 class Report:
     """``acted_on``: the spec's generation was (a decision counts, a failed call does not).
     ``failing_for``: seconds from the first failure in a row to this one; 0 for the first, and without one.
+    ``rollout``: what a wanted rollout waits for. ``history``: what served, this run's read included.
     """
 
     generation: int
@@ -57,6 +60,9 @@ class Report:
     deleting: bool = False
     reconcile_request: str | None = None
     failing_for: float = 0.0
+    rollout: RolloutStatus | None = None
+    history: tuple[HistoryEntry, ...] = ()
+    endpoints: Endpoints | None = None
 
     @property
     def observed(self) -> bool:
@@ -103,5 +109,5 @@ class Report:
     @property
     def progressing(self) -> bool:
         """The same without failures."""
-        waiting = any(f.severity == Severity.WAITING and f.reason not in TRANSIENT for f in self.findings)
+        waiting = any(f.severity == Severity.WAITING and f.reason not in TRANSIENT | HELD for f in self.findings)
         return bool(self.changes) or waiting or (self.environment is not None and self.environment.deploying)
