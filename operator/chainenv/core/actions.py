@@ -34,6 +34,11 @@ class Change(ABC):
         """The differences that it is meant to end."""
         return ()
 
+    @property
+    def aside(self) -> bool:
+        """Whether it is no part of what the spec declares of the environment: then no condition waits for it, or for its failure."""
+        return False
+
     @abstractmethod
     def describe(self) -> str:
         """In words, with chainlets and fields, old and new."""

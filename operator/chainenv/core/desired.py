@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..crd.enums import AdoptionPolicy, DeletionPolicy, ManagementPolicy
-from ..crd.types import ChainEnvironmentSpec, PromoteFrom
+from ..crd.types import ChainEnvironmentSpec, Cleanup, PromoteFrom
 from .values import CLEANUP, ROLLING, Settings, flat
 
 
@@ -32,6 +32,7 @@ class Desired:
     deletion: DeletionPolicy = DeletionPolicy.RETAIN
     deployment_id: str | None = None
     promote_from: PromoteFrom | None = None
+    cleanup: Cleanup | None = None
     scale_down_previous: bool | None = None
     promotion: Settings = field(default_factory=dict)
     cleanup_inside: bool = False
@@ -67,6 +68,7 @@ def desired_of(spec: ChainEnvironmentSpec, *, name: str, generation: int) -> Des
         deletion=DeletionPolicy(spec.deletion_policy or DeletionPolicy.RETAIN),
         deployment_id=spec.deployment_id,
         promote_from=spec.promote_from,
+        cleanup=spec.cleanup,
         scale_down_previous=spec.scale_down_previous_deployment,
         promotion=promotion,
         cleanup_inside=inner is not None,

@@ -372,6 +372,19 @@ def deactivated(deployment_id: str) -> EventRecord:
     return EventRecord(Event.DEACTIVATED, f"deactivated deployment {deployment_id}")
 
 
+def deleted(deployment_id: str) -> EventRecord:
+    return EventRecord(Event.DELETED, f"deleted deployment {deployment_id}")
+
+
+def not_cleaned_up(entry: JournalEntry) -> EventRecord:
+    """Of a refusal: nothing else waits for it, so no condition has it."""
+    event, verb = (Event.NOT_DELETED, "delete") if entry.operation == Operation.DELETE else (Event.NOT_DEACTIVATED, "deactivate")
+    message = (
+        f"cleanup: Baseten refused to {verb} deployment {entry.target}: {(entry.message or '').rstrip('.')}; tried again after an hour"
+    )
+    return EventRecord(event, message, warning=True)
+
+
 def concluded(event: Event, entry: JournalEntry) -> EventRecord:
     """Of what an earlier run sent and could not report any more."""
     deployment = entry.deployment_id or "not shown yet"

@@ -8,6 +8,7 @@ from . import messages
 from .actions import Plan, PlanBuilder
 from .changes import Promote
 from .changes.autoscaling import autoscaling
+from .changes.cleanup import cleanup
 from .changes.create import create
 from .changes.instance_types import forget_instance_types, instance_types
 from .changes.promote import forget_promotion, promote
@@ -44,6 +45,7 @@ def _apply_rules(world: World, environment: Environment, builder: PlanBuilder) -
         report_earlier,
         instance_types,
         promote,
+        cleanup,
         _unknown_chainlets,
     ):
         rule(world, environment, builder)

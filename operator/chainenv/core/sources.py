@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..crd.enums import Operation, Outcome
 from ..crd.types import ChainEnvironmentSpec, ChainEnvironmentStatus, PromoteFrom
 from .gates import Hold, WaitsFor, absolute
-from .journal import REFUSALS
+from .journal import REFUSALS, ROLLOUTS
 from .reasons import Reason
 from .resource import Resource
 from .world import World
@@ -80,6 +80,15 @@ def from_source(world: World, follower: Member, namespace: Mapping[str, Member])
 
 def member_of(resource: Resource) -> Member:
     return Member(resource.name, resource.generation, resource.spec, resource.status, resource.deleting)
+
+
+def deployments_named(resource: Resource) -> Iterator[str]:
+    """Deployments that a resource wants, has promoted or uses: another resource of the chain leaves them alone."""
+    status = resource.status
+    used = (status.current_deployment, status.candidate_deployment)
+    rollouts = (e for e in status.operations if e.operation in ROLLOUTS | {Operation.PROMOTED})
+    named = (resource.spec.deployment_id, *(d.id for d in used if d), *(name for e in rollouts for name in (e.target, e.deployment_id)))
+    yield from (name for name in named if name is not None)
 
 
 def upstream(resource: Resource, get: Callable[[str], Resource | None]) -> dict[str, Member]:

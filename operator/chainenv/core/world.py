@@ -55,7 +55,8 @@ class World:
     this key. ``forced``: a person asked for another try (the reconcile annotation). ``new_key``: the last run was made with
     another key. ``spec_changed``: this generation has not been acted on yet.
     ``source``: what the promotion of promoteFrom's deployment waits for; that deployment is the desired one, as far as it is known.
-    ``history``: what served, this read included.
+    ``history``: what served, this read included. ``former``: those of it that were read by id because they are to be cleaned up, None
+    where that was a 404. ``named_by_others``: deployments that other resources of the chain name or use.
     """
 
     desired: Desired
@@ -81,6 +82,8 @@ class World:
     spec_changed: bool = False
     source: Hold | None = None
     history: tuple[HistoryEntry, ...] = ()
+    former: Mapping[str, Deployment | None] = field(default_factory=dict)
+    named_by_others: frozenset[str] = frozenset()
 
     @property
     def ours(self) -> bool:

@@ -18,7 +18,7 @@ from ..core.world import Timing, World
 from ..crd.types import JournalEntry
 from .guards import GuardResult, guard
 from .memory import Facts
-from .observe import Before, observe
+from .observe import Before, observe, with_former
 from .ports import KeyUnavailableError
 
 
@@ -66,13 +66,14 @@ Decision = Guarded | NoKey | Unread | Doubtful | Decided
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a decision gets what it needs: clocks, the key, the API."""
+    """Where a decision gets what it needs: clocks, the key, the API, and which deployments other resources name."""
 
     key: Callable[[], Awaitable[ApiKey]]
     baseten: Callable[[ApiKey], Baseten]
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     timing: Timing
+    named_by_others: Callable[[], frozenset[str]] = frozenset
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ async def decide(known: Known, sources: Sources) -> Decision:
     world = recover(replace(observed, new_key=new_key, differs_for=differs_for))
     world = with_history(world, resource.status.history, known.journal, facts.actors)
     world = from_source(world, member_of(resource), known.upstream)
+    if not resource.deleting:
+        world = await with_former(baseten, world, sources.named_by_others)
     created_at = world.environment.created_at if world.environment else None
     facts = replace(facts, key=key.fingerprint, created_at=created_at or facts.created_at)
     return Decided(world, plan_deletion(world) if resource.deleting else plan(world), facts, baseten, began)

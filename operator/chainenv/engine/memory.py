@@ -76,11 +76,12 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A call that failed in passing. ``at``: when it is tried again, monotonic."""
+    """A call that failed in passing. ``at``: when it is tried again, monotonic. ``aside``: no condition waits for it."""
 
     failures: int
     at: float
     error: BasetenError
+    aside: bool = False
 
 
 @dataclass(slots=True)

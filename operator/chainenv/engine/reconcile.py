@@ -112,6 +112,7 @@ class Reconciler:
             now=self._ports.now,
             monotonic=self._ports.monotonic,
             timing=self._timing,
+            named_by_others=partial(self._ports.store.named_by_others, resource),
         )
         store = self._ports.store
         upward = upstream(resource, lambda name: store.get(Key(resource.namespace, name)))
@@ -176,7 +177,9 @@ class Reconciler:
             self._record(resource, messages.recreated())
         for event in execution.events:  # logged at once, by execute
             self._ports.events.emit(resource, event)
-        refusals = (messages.refused(a.entry, self._timing, just_now=True) for a in execution.refused)
+        aside = [a for a in execution.refused if a.change.aside and a.entry.outcome != Outcome.NOT_FOUND]
+        self._record(resource, *(messages.not_cleaned_up(a.entry) for a in aside))
+        refusals = (messages.refused(a.entry, self._timing, just_now=True) for a in execution.refused if not a.change.aside)
         report = Report(
             generation=resource.generation,
             now=world.now,
@@ -184,8 +187,8 @@ class Reconciler:
             findings=failures.with_way_out(resource, (*planned.findings, *refusals)),
             drift=(*planned.drift, *(d for a in execution.refused for d in a.change.corrections)),
             journal=execution.journal,
-            changes=tuple(action.change for action in execution.accepted),
-            acted_on=not execution.failed,
+            changes=tuple(action.change for action in execution.accepted if not action.change.aside),
+            acted_on=all(action.change.aside for action, _ in execution.failed),
             reconcile_request=resource.reconcile_request,
             deleting=resource.deleting,
             rollout=planned.rollout,
@@ -196,10 +199,11 @@ class Reconciler:
         if refused_key is not None:
             return await self._failed(decided.baseten, journal.resource, memory, report, refused_key)
         now = self._ports.monotonic()
-        if memory.retries:  # what is not sent because its last try failed is not in sync either
+        failing = [retry for retry in memory.retries.values() if not retry.aside]
+        if failing:  # what is not sent because its last try failed is not in sync either
             report = replace(report, failing_for=memory.failing_for(now))
             memory.failing_since = now if memory.failing_since is None else memory.failing_since
-        for retry in memory.retries.values():
+        for retry in failing:
             report = failures.with_failure(report, resource, retry.error, retry.failures, max(0.0, retry.at - now))
         await self._publish(journal.resource, memory, report)
         missing = planned.missing and not execution.accepted
@@ -220,7 +224,7 @@ class Reconciler:
             count = last.failures + 1 if last else 1
             delay = failures.delay(error, count, self._intervals, self._ports.jitter())
             log.warning(error.message, extra={**of_last_call(error.endpoint), "retry_seconds": round(delay, 1)})
-            memory.retries[action.entry.slot] = Retry(count, now + delay, error)
+            memory.retries[action.entry.slot] = Retry(count, now + delay, error, action.change.aside)
 
     # -- parts of a run --------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from ..core.changes import (
     AnyChange,
     CreateEnvironment,
     Deactivate,
+    DeleteDeployment,
     Promote,
     UpdateAutoscaling,
     UpdateInstanceTypes,
@@ -48,6 +49,8 @@ async def send(baseten: Baseten, desired: Desired, change: AnyChange) -> Answer:
             return Answer(deployment_id=(await baseten.promote(chain_id, name, bodies.promote_body(change))).id, started=True)
         case Deactivate():
             await baseten.deactivate(chain_id, change.deployment_id)
+        case DeleteDeployment():
+            await baseten.delete_deployment(chain_id, change.deployment_id)
         case _:
             assert_never(change)
     return Answer()

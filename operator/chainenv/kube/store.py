@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core.reasons import Reason
 from ..core.resource import Resource, resource_of
+from ..core.sources import deployments_named
 from ..core.status import to_json
 from ..crd.enums import ManagementPolicy, Operation, Outcome
 from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentStatus
@@ -175,6 +176,11 @@ class ObjectStore:
 
     def contested(self, resource: Resource) -> bool:
         return self._claims.contested(Key(resource.namespace, resource.name))
+
+    def named_by_others(self, resource: Resource) -> frozenset[str]:
+        mine = Key(resource.namespace, resource.name)
+        others = (self.get(key) for key in self._relations.of_chain(resource.spec.chain_id) if key != mine)
+        return frozenset(name for other in others if other is not None for name in deployments_named(other))
 
     @contextmanager
     def claimed(self, resource: Resource) -> Iterator[ClaimState]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..actions import Change
 from .autoscaling import UpdateAutoscaling
+from .cleanup import DeleteDeployment
 from .create import CreateEnvironment
 from .deactivate import Deactivate
 from .instance_types import UpdateInstanceTypes
 from .promote import Promote
 from .promotion_settings import UpdatePromotionSettings
 
-AnyChange = CreateEnvironment | UpdatePromotionSettings | UpdateAutoscaling | UpdateInstanceTypes | Promote | Deactivate
+AnyChange = CreateEnvironment | UpdatePromotionSettings | UpdateAutoscaling | UpdateInstanceTypes | Promote | Deactivate | DeleteDeployment
 """Closed: a ``match`` over it ends in ``assert_never``, so that a new kind is missing nowhere."""
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Change",
     "CreateEnvironment",
     "Deactivate",
+    "DeleteDeployment",
     "Promote",
     "UpdateAutoscaling",
     "UpdateInstanceTypes",
