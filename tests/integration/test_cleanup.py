@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
@@ -14,11 +15,15 @@ from .harness.waiting import wait_until
 KEEP_ONE = {"keepLast": 1}
 
 
+def is_newest(deployment: str, seen: Json) -> bool:
+    return bool(seen["status"]["history"][0]["deploymentID"] == deployment)
+
+
 def pushed(stage: Stage, *deployments: str) -> None:
     """One after the other they serve in staging, and the operator has seen each of them."""
     for each in deployments:
         stage.simulator.add_deployment(CHAIN, environment="staging", active=True, deployment_id=each)
-        stage.wait_for(f"{each} stands in the history", lambda seen, id_=each: seen["status"]["history"][0]["deploymentID"] == id_)
+        stage.wait_for(f"{each} stands in the history", partial(is_newest, each))
 
 
 def observed(stage: Stage, **spec: object) -> None:

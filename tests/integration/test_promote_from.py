@@ -44,7 +44,7 @@ def from_source(deployment: str) -> Callable[[Json], bool]:
 
 def waits(waits_for: str, reason: str) -> Callable[[Json], bool]:
     def fits(seen: Json) -> bool:
-        synced = next((c for c in seen["status"].get("conditions", ()) if c["type"] == "Synced"), {})
+        synced: Json = next((c for c in seen["status"].get("conditions", ()) if c["type"] == "Synced"), {})
         shown = seen["status"].get("rollout", {}).get("waitsFor") == waits_for
         return is_handled(seen) and shown and (synced.get("status"), synced.get("reason")) == ("False", reason)
 

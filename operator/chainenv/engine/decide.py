@@ -79,7 +79,8 @@ class Sources:
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of a resource before it is decided. ``journal``: the newest; ``owner``: the other resource that owns the
-    environment; ``contested``: whether others want it too. ``upstream``: the resource and whom it follows, by name."""
+    environment; ``contested``: whether others want it too. ``upstream``: the resource and whom it follows, by name.
+    ``actors``: who brought a deployment, by its id."""
 
     resource: Resource
     journal: tuple[JournalEntry, ...]
@@ -87,6 +88,7 @@ class Known:
     owner: Resource | None = None
     contested: bool = False
     upstream: Mapping[str, Member] = field(default_factory=dict)
+    actors: Mapping[str, str] = field(default_factory=dict)
 
 
 async def decide(known: Known, sources: Sources) -> Decision:
@@ -112,7 +114,7 @@ async def decide(known: Known, sources: Sources) -> Decision:
         return Doubtful(facts, baseten)
     differs_for = began - facts.differs.at if facts.differs else 0.0
     world = recover(replace(observed, new_key=new_key, differs_for=differs_for))
-    world = with_history(world, resource.status.history, known.journal, facts.actors)
+    world = with_history(world, resource.status.history, known.journal, known.actors)
     world = from_source(world, member_of(resource), known.upstream)
     if not resource.deleting:
         world = await with_former(baseten, world, sources.named_by_others)

@@ -29,7 +29,7 @@ class Facts:
 
     ``created_at``: when the environment was created, as far as it has been accepted as this resource's.
     ``observed_since``: when the first read was answered that began after an entry of the journal became what it is, by ``entry_id``.
-    ``key``: fingerprint of the key that the last plan was made with. ``actors``: who brought a deployment, as far as it was asked.
+    ``key``: fingerprint of the key that the last plan was made with.
     """
 
     last_observed: datetime | None = None
@@ -39,7 +39,6 @@ class Facts:
     differs: Since | None = None
     observed_since: Mapping[str, float] = field(default_factory=dict)
     key: str = ""
-    actors: Mapping[str, str] = field(default_factory=dict)
 
     def advance(self, world: World, now: float) -> Facts:
         """With one more successful read; ``now`` is when it was answered, monotonic."""
@@ -89,8 +88,9 @@ class Memory:
     """What is remembered of a resource (by its uid) between runs, and may be lost: a restart only makes the operator more careful.
 
     ``retries``: by slot of the journal; each change backs off by itself. ``unchanged``: polls in a row that changed nothing in the status.
-    ``request``: the last reconcile annotation for which the key was read anew. ``written``: the last status written, by the
-    resourceVersion that came of it and its hash.
+    ``actors``: who brought the newest deployment that is not this resource's doing, by its id. ``request``: the last reconcile
+    annotation for which the key was read anew. ``written``: the last status written, by the resourceVersion that came of it and its
+    hash.
     """
 
     uid: str
@@ -104,6 +104,7 @@ class Memory:
     unchanged: int = 0
     request: str | None = None
     written: tuple[str, str] | None = None
+    actors: Mapping[str, str] = field(default_factory=dict)
     runs: float = 0.0
     """Runs in hand: at most ``BURST``, one more each second."""
     runs_at: float = float("-inf")

@@ -19,6 +19,7 @@ from ..core import messages
 from ..core.changes import CreateEnvironment
 from ..core.environment import OFF
 from ..core.findings import EventRecord, Finding, Severity
+from ..core.history import newcomer
 from ..core.journal import next_retry
 from ..core.polling import Intervals, next_poll
 from ..core.reasons import Event
@@ -39,6 +40,7 @@ from .guards import Blocked, PauseRequested, Release, finalizer_wanted
 from .journal import JournalWriter
 from .memory import Facts, Learned, Memory, Retry
 from .ports import ClusterUnavailableError, Key, NotLeadingError, Ports, WriteConflictError
+from .who import Audit, Inquiries
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +54,9 @@ HURRIED_SECONDS = 1.0
 class Reconciler:
     """Holds what one run after the other needs; all waiting is done by the caller (the queue)."""
 
-    def __init__(self, ports: Ports, intervals: Intervals, timing: Timing) -> None:
+    def __init__(self, ports: Ports, intervals: Intervals, timing: Timing, audit: Audit = Audit.OFF) -> None:
         self._ports = ports
+        self._who = Inquiries(audit, ports.events, ports.monotonic)
         self._intervals = intervals
         self._timing = timing
         self._memories: dict[Key, Memory] = {}
@@ -116,7 +119,7 @@ class Reconciler:
         )
         store = self._ports.store
         upward = upstream(resource, lambda name: store.get(Key(resource.namespace, name)))
-        known = Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource), upward)
+        known = Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource), upward, memory.actors)
         decision = await decide(known, sources)
         match decision:
             case Guarded():
@@ -175,8 +178,15 @@ class Reconciler:
         self._record(resource, *_concluded(opened, world))
         if any(isinstance(a.change, CreateEnvironment) and a.change.recreated for a in execution.accepted):
             self._record(resource, messages.recreated())
-        for event in execution.events:  # logged at once, by execute
-            self._ports.events.emit(resource, event)
+        drifted = world.known and not world.spec_changed and self._who.may_ask(decided.baseten)
+        corrected: list[EventRecord] = []
+        for action, event in zip(execution.accepted, execution.events, strict=True):  # logged at once, by execute
+            if drifted and action.change.corrections:
+                corrected.append(event)
+            else:
+                self._ports.events.emit(resource, event)
+        stranger = newcomer(resource.status.history, world.history) if self._who.may_ask(decided.baseten) else None
+        self._who.ask(decided.baseten, resource, memory, corrected, stranger)
         aside = [a for a in execution.refused if a.change.aside and a.entry.outcome != Outcome.NOT_FOUND]
         self._record(resource, *(messages.not_cleaned_up(a.entry) for a in aside))
         refusals = (messages.refused(a.entry, self._timing, just_now=True) for a in execution.refused if not a.change.aside)
