@@ -15,6 +15,7 @@ from ..engine.context import LAST_CALL, of_last_call
 from ..engine.ports import Key, Ports
 from ..engine.prices import PriceBook
 from ..engine.reconcile import Reconciler
+from ..engine.who import Audit
 from ..kube.cluster import Cluster
 from ..kube.events import EventWriter
 from ..kube.handlers import Watch
@@ -48,7 +49,7 @@ class Parts:
         self.lister = Lister(cluster, self.store, settings.namespaces)
         self.watch = Watch(self.store, cluster, settings.namespaces, lambda: self.lister.page)
         self.events = EventWriter(cluster)
-        self._reconciler = Reconciler(self._ports(), intervals_of(settings), timing_of(settings))
+        self._reconciler = Reconciler(self._ports(), intervals_of(settings), timing_of(settings), Audit(settings.audit))
         self.queue = Queue(self._handle, workers=WORKERS)
         self.listed = False
         self.acting = False
