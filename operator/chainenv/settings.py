@@ -220,6 +220,13 @@ class Settings(BaseSettings):
             description="a series for each resource whose conditions need attention in /metrics",
         ),
     ] = True
+    audit: Annotated[
+        Literal["full", "source", "off"],
+        Field(
+            validation_alias="CHAINENV_AUDIT",
+            description="what events and history show of who did it, from Baseten's audit log; source: no person's name",
+        ),
+    ] = "source"
     probe_port: Annotated[
         Port, Field(validation_alias="CHAINENV_PROBE_PORT", description="port of /livez and /readyz; 0 picks a free one")
     ] = 8081

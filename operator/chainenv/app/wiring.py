@@ -15,6 +15,7 @@ from ..engine.context import LAST_CALL, of_last_call
 from ..engine.ports import Key, Ports
 from ..engine.prices import PriceBook
 from ..engine.reconcile import Reconciler
+from ..engine.who import Audit
 from ..kube.cluster import Cluster
 from ..kube.events import EventWriter
 from ..kube.handlers import Watch
@@ -60,7 +61,7 @@ class Parts:
             measure=self._measures,
             prices=PriceBook(time.monotonic, self._again),
         )
-        self._reconciler = Reconciler(ports, intervals_of(settings), timing_of(settings))
+        self._reconciler = Reconciler(ports, intervals_of(settings), timing_of(settings), Audit(settings.audit))
         self.queue = Queue(self._handle, workers=WORKERS)
         self.listed = False
         self.acting = False

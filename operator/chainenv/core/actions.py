@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from ..crd.enums import Operation
@@ -33,6 +34,11 @@ class Change(ABC):
     def corrections(self) -> tuple[Drift, ...]:
         """The differences that it is meant to end."""
         return ()
+
+    @property
+    def aside(self) -> bool:
+        """Whether it is no part of what the spec declares of the environment: then no condition waits for it, or for its failure."""
+        return False
 
     @abstractmethod
     def describe(self) -> str:
@@ -66,7 +72,7 @@ class Held:
 class Plan:
     """``journal`` is the journal before the actions. ``release``: the finalizer may go; ``left_on``: though these
     deployments may still run. ``adopted``: with this plan the environment becomes the resource's own; ``managed``: it is.
-    ``held``: changes that wait at a gate."""
+    ``held``: changes that wait at a gate. ``due``: when to decide again at the latest."""
 
     actions: tuple[Action, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -78,6 +84,7 @@ class Plan:
     release: bool = False
     left_on: tuple[str, ...] = ()
     held: tuple[Held, ...] = ()
+    due: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -89,6 +96,7 @@ class PlanBuilder:
     findings: list[Finding] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    due: datetime | None = None
 
     def act(self, change: AnyChange, entry: JournalEntry, *, intent_first: bool = False, approved: JournalEntry | None = None) -> None:
         self.actions.append(Action(change, entry, intent_first or change.starts_deployment, approved))
@@ -96,13 +104,24 @@ class PlanBuilder:
     def hold(self, hold: Hold, plan: str | None = None, drift: tuple[Drift, ...] = ()) -> None:
         """The change waits; ``drift`` is what it would correct."""
         self.held.append(Held(hold, plan))
-        self.findings.append(Finding(Severity.STALLED if hold.stuck else Severity.WAITING, hold.reason, hold.message))
+        self.findings.append(Finding(Severity.BLOCKED if hold.stuck else Severity.WAITING, hold.reason, hold.message))
         self.drift += drift
 
     def add(self, finding: Finding | None) -> None:
         if finding is not None:
             self.findings.append(finding)
 
+    def decide_again(self, at: datetime | None) -> None:
+        self.due = min((moment for moment in (self.due, at) if moment is not None), default=None)
+
     def build(self, *, left_on: tuple[str, ...] = (), **more: bool) -> Plan:
-        journal = tuple(self.journal.values())
-        return Plan(tuple(self.actions), tuple(self.findings), tuple(self.drift), journal, left_on=left_on, held=tuple(self.held), **more)
+        return Plan(
+            tuple(self.actions),
+            tuple(self.findings),
+            tuple(self.drift),
+            tuple(self.journal.values()),
+            left_on=left_on,
+            held=tuple(self.held),
+            due=self.due,
+            **more,
+        )

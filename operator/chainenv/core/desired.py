@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..crd.enums import AdoptionPolicy, DeletionPolicy, ManagementPolicy
-from ..crd.types import ChainEnvironmentSpec, ScheduleStatus
+from ..crd.types import ChainEnvironmentSpec, Cleanup, PromoteFrom, ScheduleStatus
 from .values import CLEANUP, ROLLING, Settings, flat
 
 
@@ -20,7 +20,8 @@ class DesiredChainlet:
 class Desired:
     """The spec with the operator's defaults filled in; what it omits is not here.
 
-    ``cleanup_inside``: the spec has the cleanup strategy in its older place, inside rollingDeployConfig.
+    ``cleanup_inside``: the spec has the cleanup strategy in its older place, inside rollingDeployConfig. ``deployment_id``: with
+    promoteFrom that of the source, once it is known (``sources.from_source``).
     ``schedule``: what the clock made of the schedules when this is for a time (``effective.desired_at``) and there are any.
     """
 
@@ -31,6 +32,8 @@ class Desired:
     adoption: AdoptionPolicy = AdoptionPolicy.ADOPT
     deletion: DeletionPolicy = DeletionPolicy.RETAIN
     deployment_id: str | None = None
+    promote_from: PromoteFrom | None = None
+    cleanup: Cleanup | None = None
     scale_down_previous: bool | None = None
     promotion: Settings = field(default_factory=dict)
     cleanup_inside: bool = False
@@ -66,6 +69,8 @@ def desired_of(spec: ChainEnvironmentSpec, *, name: str, generation: int) -> Des
         adoption=AdoptionPolicy(spec.adoption_policy or AdoptionPolicy.ADOPT),
         deletion=DeletionPolicy(spec.deletion_policy or DeletionPolicy.RETAIN),
         deployment_id=spec.deployment_id,
+        promote_from=spec.promote_from,
+        cleanup=spec.cleanup,
         scale_down_previous=spec.scale_down_previous_deployment,
         promotion=promotion,
         cleanup_inside=inner is not None,

@@ -70,7 +70,6 @@ class Gates:
     """What rollouts wait for, as the resource has it. ``approval``, ``abort``: values of the annotations, empty where there are none.
 
     ``prices`` None: not known yet. ``settings``: the declared autoscaling settings at any time, by schedule (only with a budget).
-    ``source``: what ``promoteFrom`` makes a promotion wait for.
     """
 
     rules: RolloutRules = field(default_factory=RolloutRules)
@@ -79,7 +78,6 @@ class Gates:
     budget: Decimal | None = None
     prices: PriceList | None = None
     settings: Mapping[str | None, Autoscaling] = field(default_factory=dict)
-    source: Hold | None = None
 
 
 def gates_of(spec: ChainEnvironmentSpec, annotations: Mapping[str, str], prices: PriceList | None) -> Gates:

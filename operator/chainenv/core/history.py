@@ -70,6 +70,14 @@ def fold(history: History, seen: Observed) -> History:
     return (_explained(entry, seen), *history)[:MOST_ENTRIES]
 
 
+def newcomer(before: History, now: History) -> str | None:
+    """The deployment of somebody else that this read was the first to show; what was there when a history begins is none."""
+    if not before or not now or now[0].cause != Cause.EXTERNAL:
+        return None
+    same = (now[0].deployment_id, now[0].since) == (before[0].deployment_id, before[0].since)
+    return None if same else now[0].deployment_id
+
+
 def _explained(entry: HistoryEntry, seen: Observed) -> HistoryEntry:
     """With what is known of it by now: an answer of the audit log, or of a rollout that was lost, may come later.
 

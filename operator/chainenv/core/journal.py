@@ -63,7 +63,8 @@ def retry_seconds(entry: JournalEntry, timing: Timing) -> float:
 
 def next_retry(journal: Journal, now: datetime, timing: Timing) -> float | None:
     """Seconds until the first refused call is due again; None when none is, or the plan has passed over the one that was."""
-    refused = (e for e in journal if e.outcome in REFUSALS and isinstance(e.operation, Operation) and e.operation != Operation.DEACTIVATE)
+    apart = (Operation.DEACTIVATE, Operation.DELETE)
+    refused = (e for e in journal if e.outcome in REFUSALS and isinstance(e.operation, Operation) and e.operation not in apart)
     due = (retry_seconds(e, timing) - (now - e.finished_at).total_seconds() for e in refused if e.finished_at is not None)
     return min((max(1.0, seconds) for seconds in due if seconds > 0), default=None)
 

@@ -409,6 +409,19 @@ def rollout_aborting(deployment_id: str) -> EventRecord:
     return EventRecord(Reason.ROLLOUT_ABORTED, f"aborted the rollout of deployment {deployment_id}: it was deactivated")
 
 
+def deleted(deployment_id: str) -> EventRecord:
+    return EventRecord(Event.DELETED, f"deleted deployment {deployment_id}")
+
+
+def not_cleaned_up(entry: JournalEntry) -> EventRecord:
+    """Of a refusal: nothing else waits for it, so no condition has it."""
+    event, verb = (Event.NOT_DELETED, "delete") if entry.operation == Operation.DELETE else (Event.NOT_DEACTIVATED, "deactivate")
+    message = (
+        f"cleanup: Baseten refused to {verb} deployment {entry.target}: {(entry.message or '').rstrip('.')}; tried again after an hour"
+    )
+    return EventRecord(event, message, warning=True)
+
+
 def concluded(event: Event | Reason, entry: JournalEntry) -> EventRecord:
     """Of what an earlier run sent and could not report any more."""
     deployment = entry.deployment_id or "not shown yet"

@@ -9,6 +9,7 @@ from .actions import Plan, PlanBuilder
 from .changes import Promote
 from .changes.abort import abort
 from .changes.autoscaling import autoscaling
+from .changes.cleanup import cleanup
 from .changes.create import create
 from .changes.instance_types import forget_instance_types, instance_types
 from .changes.promote import forget_promotion, promote
@@ -46,6 +47,7 @@ def _apply_rules(world: World, environment: Environment, builder: PlanBuilder) -
         report_earlier,
         instance_types,
         promote,
+        cleanup,
         _unknown_chainlets,
     ):
         rule(world, environment, builder)
@@ -87,7 +89,10 @@ def _observed_only(world: World, environment: Environment) -> Plan:
     for action in builder.actions:
         builder.drift += action.change.corrections
         if isinstance(action.change, Promote):
-            builder.drift.append(Drift(path="deploymentID", desired=action.change.deployment_id, actual="not promoted"))
+            path = "promoteFrom" if world.desired.promote_from else "deploymentID"
+            builder.drift.append(Drift(path=path, desired=action.change.deployment_id, actual="not promoted"))
     if builder.drift:
         builder.findings.insert(0, messages.not_corrected(tuple(builder.drift)))
-    return Plan(findings=tuple(builder.findings), drift=tuple(builder.drift), journal=world.journal, managed=world.ours)
+    return Plan(
+        findings=tuple(builder.findings), drift=tuple(builder.drift), journal=world.journal, managed=world.ours, held=tuple(builder.held)
+    )

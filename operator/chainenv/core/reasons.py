@@ -83,4 +83,6 @@ class Event(StrEnum):
     DEPLOYMENT_STATUS = "DeploymentStatusChanged"
     DEACTIVATED = "DeploymentDeactivated"
     NOT_DEACTIVATED = "NotDeactivated"
+    DELETED = "DeploymentDeleted"
+    NOT_DELETED = "NotDeleted"
     RELEASED = "Released"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ..crd.enums import Operation, Outcome
 from ..crd.types import ChainEnvironmentSpec, ChainEnvironmentStatus, PromoteFrom
 from .gates import Hold, WaitsFor, absolute
+from .journal import REFUSALS, ROLLOUTS
 from .reasons import Reason
+from .resource import Resource
+from .world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,42 @@ def resolve(follower: Member, namespace: Mapping[str, Member], promoted: str | N
     if problem := _unusable(source):
         return SourceResult(None, _waiting(f"waiting for promoteFrom {rule.name}: {problem}"))
     return _soaked(rule, source, now)
+
+
+def from_source(world: World, follower: Member, namespace: Mapping[str, Member]) -> World:
+    """A recovered world in which the source's deployment is the desired one. ``namespace``: what ``upstream`` has found.
+
+    A promotion that was begun is begun, whatever has become of the source since.
+    """
+    if follower.spec.promote_from is None:
+        return world
+    entry, done = world.entry(Operation.PROMOTE), world.entry(Operation.PROMOTED)
+    begun = entry if entry is not None and entry.outcome not in REFUSALS | {Outcome.LOST} else done
+    found = resolve(follower, namespace, begun.target if begun else None, world.now)
+    return replace(world, desired=replace(world.desired, deployment_id=found.deployment), source=found.hold)
+
+
+def member_of(resource: Resource) -> Member:
+    return Member(resource.name, resource.generation, resource.spec, resource.status, resource.deleting)
+
+
+def deployments_named(resource: Resource) -> Iterator[str]:
+    """Deployments that a resource wants, has promoted or uses: another resource of the chain leaves them alone."""
+    status = resource.status
+    used = (status.current_deployment, status.candidate_deployment)
+    rollouts = (e for e in status.operations if e.operation in ROLLOUTS | {Operation.PROMOTED})
+    named = (resource.spec.deployment_id, *(d.id for d in used if d), *(name for e in rollouts for name in (e.target, e.deployment_id)))
+    yield from (name for name in named if name is not None)
+
+
+def upstream(resource: Resource, get: Callable[[str], Resource | None]) -> dict[str, Member]:
+    """The resource and whom it follows, directly or not, by name. ``get``: another one of its namespace."""
+    found = {resource.name: member_of(resource)}
+    name = found[resource.name].follows
+    while name is not None and name not in found and (other := get(name)) is not None:
+        found[name] = member_of(other)
+        name = found[name].follows
+    return found
 
 
 def _impossible(follower: Member, source: Member, namespace: Mapping[str, Member]) -> str | None:

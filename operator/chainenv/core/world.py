@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..crd.enums import AdoptionPolicy, Operation, Outcome
-from ..crd.types import JournalEntry
+from ..crd.types import HistoryEntry, JournalEntry
 from .desired import Desired
 from .environment import Deployment, Environment
-from .gates import Gates
+from .gates import Gates, Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,9 @@ class World:
     this key. ``forced``: a person asked for another try (the reconcile annotation). ``new_key``: the last run was made with
     another key. ``spec_changed``: this generation has not been acted on yet. ``schedule_changed``: another schedule, or none, has
     become active since the last run that acted. ``gates``: what rollouts wait for.
+    ``source``: what the promotion of promoteFrom's deployment waits for; that deployment is the desired one, as far as it is known.
+    ``history``: what served, this read included. ``former``: those of it that were read by id because they are to be cleaned up, None
+    where that was a 404. ``named_by_others``: deployments that other resources of the chain name or use.
     """
 
     desired: Desired
@@ -81,6 +84,10 @@ class World:
     spec_changed: bool = False
     schedule_changed: bool = False
     gates: Gates = field(default_factory=Gates)
+    source: Hold | None = None
+    history: tuple[HistoryEntry, ...] = ()
+    former: Mapping[str, Deployment | None] = field(default_factory=dict)
+    named_by_others: frozenset[str] = frozenset()
 
     @property
     def ours(self) -> bool:

@@ -23,14 +23,16 @@ class DeletionPolicy(StrEnum):
 
 
 class Operation(StrEnum):
-    """Kinds of journal entries. Each kind has at most one entry (DEACTIVATE: one a deployment), so the journal is bounded.
+    """Kinds of journal entries. Each kind has at most one entry (DEACTIVATE, DELETE: one a deployment), so the journal is bounded.
 
-    PROMOTE is a promotion under way, refused or failed; PROMOTED is the last one that was done with, so that each
-    deploymentID is promoted once. APPROVE is the last approved plan that was begun, so that each approval is used once;
-    ABORT the last candidate that a person asked to be deactivated.
+    CREATED remembers that this resource made the environment, until its first deployment serves. PROMOTE is a promotion
+    under way, refused or failed; PROMOTED is the last one that was done with, so that each deploymentID is promoted once. APPROVE
+    is the last approved plan that was begun, so that each approval is used once; ABORT the last candidate that a person asked to be
+    deactivated.
     """
 
     CREATE = "CreateEnvironment"
+    CREATED = "Created"
     PROMOTION_SETTINGS = "UpdatePromotionSettings"
     AUTOSCALING = "UpdateAutoscaling"
     INSTANCE_TYPES = "UpdateInstanceTypes"
@@ -39,6 +41,7 @@ class Operation(StrEnum):
     DEACTIVATE = "Deactivate"
     APPROVE = "Approve"
     ABORT = "AbortRollout"
+    DELETE = "DeleteDeployment"
 
 
 class Outcome(StrEnum):

@@ -186,8 +186,9 @@ class JournalEntry(Part):
 
     @property
     def slot(self) -> str:
-        """The journal has one entry for each slot: an operation's, or a deactivated deployment's."""
-        return f"{self.operation}/{self.target}" if self.operation == Operation.DEACTIVATE else str(self.operation)
+        """The journal has one entry for each slot: an operation's, or that of a deployment that was deactivated or deleted."""
+        own = self.operation in (Operation.DEACTIVATE, Operation.DELETE)
+        return f"{self.operation}/{self.target}" if own else str(self.operation)
 
 
 class ChainEnvironmentStatus(Part):

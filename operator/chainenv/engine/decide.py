@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..api import ApiKey, Baseten, BasetenError
@@ -12,13 +12,15 @@ from ..core.cost import PriceList
 from ..core.deletion import plan_deletion
 from ..core.gates import gates_of
 from ..core.plan import plan
+from ..core.provenance import with_history
 from ..core.recover import recover
 from ..core.resource import Resource
+from ..core.sources import Member, from_source, member_of
 from ..core.world import Timing, World
 from ..crd.types import JournalEntry
 from .guards import GuardResult, guard
 from .memory import Facts
-from .observe import Before, observe
+from .observe import Before, observe, with_former
 from .ports import KeyUnavailableError
 
 
@@ -66,7 +68,8 @@ Decision = Guarded | NoKey | Unread | Doubtful | Decided
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a decision gets what it needs: clocks, the key, the API. ``prices``: what is known by now, without a call."""
+    """Where a decision gets what it needs: clocks, the key, the API, and which deployments other resources name. ``prices``: what
+    is known by now, without a call."""
 
     key: Callable[[], Awaitable[ApiKey]]
     baseten: Callable[[ApiKey], Baseten]
@@ -74,18 +77,22 @@ class Sources:
     monotonic: Callable[[], float]
     timing: Timing
     prices: Callable[[Baseten], PriceList | None] = lambda _: None
+    named_by_others: Callable[[], frozenset[str]] = frozenset
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of a resource before it is decided. ``journal``: the newest; ``owner``: the other resource that owns the
-    environment; ``contested``: whether others want it too."""
+    environment; ``contested``: whether others want it too. ``upstream``: the resource and whom it follows, by name.
+    ``actors``: who brought a deployment, by its id."""
 
     resource: Resource
     journal: tuple[JournalEntry, ...]
     facts: Facts
     owner: Resource | None = None
     contested: bool = False
+    upstream: Mapping[str, Member] = field(default_factory=dict)
+    actors: Mapping[str, str] = field(default_factory=dict)
 
 
 async def decide(known: Known, sources: Sources) -> Decision:
@@ -113,6 +120,10 @@ async def decide(known: Known, sources: Sources) -> Decision:
         return Doubtful(facts, baseten)
     differs_for = began - facts.differs.at if facts.differs else 0.0
     world = recover(replace(observed, new_key=new_key, differs_for=differs_for))
+    world = with_history(world, resource.status.history, known.journal, known.actors)
+    world = from_source(world, member_of(resource), known.upstream)
+    if not resource.deleting:
+        world = await with_former(baseten, world, sources.named_by_others)
     created_at = world.environment.created_at if world.environment else None
     facts = replace(facts, key=key.fingerprint, created_at=created_at or facts.created_at)
     return Decided(world, plan_deletion(world) if resource.deleting else plan(world), facts, baseten, began)

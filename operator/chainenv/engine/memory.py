@@ -78,11 +78,12 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A call that failed in passing. ``at``: when it is tried again, monotonic."""
+    """A call that failed in passing. ``at``: when it is tried again, monotonic. ``aside``: no condition waits for it."""
 
     failures: int
     at: float
     error: BasetenError
+    aside: bool = False
 
 
 @dataclass(slots=True)
@@ -90,8 +91,9 @@ class Memory:
     """What is remembered of a resource (by its uid) between runs, and may be lost: a restart only makes the operator more careful.
 
     ``retries``: by slot of the journal; each change backs off by itself. ``unchanged``: polls in a row that changed nothing in the status.
-    ``request``: the last reconcile annotation for which the key was read anew. ``written``: the last status written, by the
-    resourceVersion that came of it and its hash.
+    ``actors``: who brought the newest deployment that is not this resource's doing, by its id. ``request``: the last reconcile
+    annotation for which the key was read anew. ``written``: the last status written, by the resourceVersion that came of it and its
+    hash.
     """
 
     uid: str
@@ -105,6 +107,7 @@ class Memory:
     unchanged: int = 0
     request: str | None = None
     written: tuple[str, str] | None = None
+    actors: Mapping[str, str] = field(default_factory=dict)
     runs: float = 0.0
     """Runs in hand: at most ``BURST``, one more each second."""
     runs_at: float = float("-inf")

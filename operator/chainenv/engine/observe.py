@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ..api import Baseten, BasetenError, CredentialsRefused, NotFound
 from ..api import models as m
+from ..core.changes.cleanup import to_read
 from ..core.environment import Chainlet, ChainletState, Deployment, Environment, PromotionProgress
 from ..core.journal import REFUSALS
 from ..core.recover import lookups, must_list, recover
@@ -123,6 +124,22 @@ async def _with_audit_log(baseten: Baseten, world: World) -> World:
         if e.event_type in _AUDITED and e.created and e.event_data and e.actor and baseten.key.begins_with(e.actor.api_key_prefix or "")
     )
     return dataclasses.replace(world, audited=changes)
+
+
+async def with_former(baseten: Baseten, world: World, named_by_others: Callable[[], frozenset[str]]) -> World:
+    """What is to be cleaned up, each as it is now. One that cannot be read is left for another time.
+
+    Who names what is asked again after the reads: they take a while.
+    """
+    former: dict[str, Deployment | None] = {}
+    for deployment in to_read(dataclasses.replace(world, named_by_others=named_by_others())) if to_read(world) else ():
+        try:
+            former[deployment] = deployment_of(await baseten.get_deployment(world.desired.chain_id, deployment))
+        except NotFound:
+            former[deployment] = None
+        except BasetenError:
+            continue
+    return dataclasses.replace(world, former=former, named_by_others=named_by_others()) if former else world
 
 
 # -- from the wire to the world ------------------------------------------------------------------------------------

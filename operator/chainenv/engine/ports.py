@@ -68,6 +68,9 @@ class Store(Protocol):
     def contested(self, resource: Resource) -> bool:
         """Whether another resource could own the environment as well."""
 
+    def named_by_others(self, resource: Resource) -> frozenset[str]:
+        """Deployments that other resources of its chain want, promote or use."""
+
     def claimed(self, resource: Resource) -> AbstractContextManager[ClaimState]:
         """A resource has read its environment as its own. Inside, no other one of the environment is.
 

@@ -20,15 +20,18 @@ from ..core.changes import CreateEnvironment
 from ..core.cost import PriceList
 from ..core.environment import OFF
 from ..core.findings import EventRecord, Finding, Severity
+from ..core.history import newcomer
 from ..core.journal import next_retry
 from ..core.polling import Intervals, next_poll, until_edge, until_gate
 from ..core.reasons import Event, Reason
 from ..core.resource import Resource
 from ..core.running import running_cost
+from ..core.sources import upstream
 from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json, waiting_rollout
 from ..core.values import digest
 from ..core.world import Timing, World
 from ..crd.enums import Operation, Outcome
+from ..crd.history import endpoints
 from ..crd.types import JournalEntry
 from . import failures
 from .claims import execute_as_owner
@@ -39,6 +42,7 @@ from .guards import Blocked, PauseRequested, Release, finalizer_wanted
 from .journal import JournalWriter
 from .memory import Facts, Learned, Memory, Retry
 from .ports import ClusterUnavailableError, Key, NotLeadingError, Ports, WriteConflictError
+from .who import Audit, Inquiries
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +56,9 @@ HURRIED_SECONDS = 1.0
 class Reconciler:
     """Holds what one run after the other needs; all waiting is done by the caller (the queue)."""
 
-    def __init__(self, ports: Ports, intervals: Intervals, timing: Timing) -> None:
+    def __init__(self, ports: Ports, intervals: Intervals, timing: Timing, audit: Audit = Audit.OFF) -> None:
         self._ports = ports
+        self._who = Inquiries(audit, ports.events, ports.monotonic)
         self._intervals = intervals
         self._timing = timing
         self._memories: dict[Key, Memory] = {}
@@ -113,9 +118,12 @@ class Reconciler:
             monotonic=self._ports.monotonic,
             timing=self._timing,
             prices=partial(self._prices, resource),
+            named_by_others=partial(self._ports.store.named_by_others, resource),
         )
         store = self._ports.store
-        decision = await decide(Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource)), sources)
+        upward = upstream(resource, lambda name: store.get(Key(resource.namespace, name)))
+        known = Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource), upward, memory.actors)
+        decision = await decide(known, sources)
         match decision:
             case Guarded():
                 return await self._guarded(resource, memory, decision)
@@ -175,9 +183,18 @@ class Reconciler:
         self._record(resource, *_concluded(opened, world))
         if any(isinstance(a.change, CreateEnvironment) and a.change.recreated for a in execution.accepted):
             self._record(resource, messages.recreated())
-        for event in execution.events:  # logged at once, by execute
-            self._ports.events.emit(resource, event)
-        refusals = (messages.refused(a.entry, self._timing, just_now=True) for a in execution.refused)
+        drifted = world.known and not world.spec_changed and self._who.may_ask(decided.baseten)
+        corrected: list[EventRecord] = []
+        for action, event in zip(execution.accepted, execution.events, strict=True):  # logged at once, by execute
+            if drifted and action.change.corrections:
+                corrected.append(event)
+            else:
+                self._ports.events.emit(resource, event)
+        stranger = newcomer(resource.status.history, world.history) if self._who.may_ask(decided.baseten) else None
+        self._who.ask(decided.baseten, resource, memory, corrected, stranger)
+        aside = [a for a in execution.refused if a.change.aside and a.entry.outcome != Outcome.NOT_FOUND]
+        self._record(resource, *(messages.not_cleaned_up(a.entry) for a in aside))
+        refusals = (messages.refused(a.entry, self._timing, just_now=True) for a in execution.refused if not a.change.aside)
         report = Report(
             generation=resource.generation,
             now=world.now,
@@ -185,34 +202,38 @@ class Reconciler:
             findings=failures.with_way_out(resource, (*planned.findings, *refusals)),
             drift=(*planned.drift, *(d for a in execution.refused for d in a.change.corrections)),
             journal=execution.journal,
-            changes=tuple(action.change for action in execution.accepted),
+            changes=tuple(action.change for action in execution.accepted if not action.change.aside),
+            acted_on=all(action.change.aside for action, _ in execution.failed),
+            reconcile_request=resource.reconcile_request,
+            deleting=resource.deleting,
             rollout=waiting_rollout(planned.held),
             cost=running_cost(execution.environment, world.gates.prices),
             priced=world.gates.prices is not None,
-            acted_on=not execution.failed,
-            reconcile_request=resource.reconcile_request,
-            deleting=resource.deleting,
             schedule=world.desired.schedule,
+            history=world.history,
+            endpoints=endpoints(*resource.target),
         )
         refused_key = next((error for _, error in execution.failed if isinstance(error, CredentialsRefused)), None)
         if refused_key is not None:
             return await self._failed(decided.baseten, journal.resource, memory, report, refused_key)
         now = self._ports.monotonic()
-        if memory.retries:  # what is not sent because its last try failed is not in sync either
+        failing = [retry for retry in memory.retries.values() if not retry.aside]
+        if failing:  # what is not sent because its last try failed is not in sync either
             report = replace(report, failing_for=memory.failing_for(now))
             memory.failing_since = now if memory.failing_since is None else memory.failing_since
-        for retry in memory.retries.values():
+        for retry in failing:
             report = failures.with_failure(report, resource, retry.error, retry.failures, max(0.0, retry.at - now))
         await self._publish(journal.resource, memory, report)
         missing = planned.missing and not execution.accepted
         poll = next_poll(report, self._intervals, missing=missing, unchanged=memory.unchanged, jitter=self._ports.jitter())
         refused = next_retry(execution.journal, world.now, self._timing)
         now = self._ports.monotonic()
-        edge = until_edge(world.desired.schedule, self._ports.now())
-        gates = until_gate(planned.held, execution.journal, world.gates.rules.deadline, self._ports.now())
-        return min(
-            [poll, edge, gates, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())]
-        )
+        waits = [poll, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())]
+        waits.append(until_edge(world.desired.schedule, self._ports.now()))
+        waits.append(until_gate(planned.held, execution.journal, world.gates.rules.deadline, self._ports.now()))
+        if planned.due is not None:
+            waits.append(max(0.1, (planned.due - self._ports.now()).total_seconds()))
+        return min(waits)
 
     def _prices(self, resource: Resource, baseten: Baseten) -> PriceList | None:
         return self._ports.prices(Key(resource.namespace, resource.name), baseten, resource.spec.budget is not None)
@@ -226,7 +247,7 @@ class Reconciler:
             count = last.failures + 1 if last else 1
             delay = failures.delay(error, count, self._intervals, self._ports.jitter())
             log.warning(error.message, extra={**of_last_call(error.endpoint), "retry_seconds": round(delay, 1)})
-            memory.retries[action.entry.slot] = Retry(count, now + delay, error)
+            memory.retries[action.entry.slot] = Retry(count, now + delay, error, action.change.aside)
 
     # -- parts of a run --------------------------------------------------------------------------------------------
 

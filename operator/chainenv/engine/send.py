@@ -11,6 +11,7 @@ from ..core.changes import (
     AnyChange,
     CreateEnvironment,
     Deactivate,
+    DeleteDeployment,
     Promote,
     UpdateAutoscaling,
     UpdateInstanceTypes,
@@ -52,6 +53,8 @@ async def send(baseten: Baseten, desired: Desired, change: AnyChange) -> Answer:
         case AbortRollout():
             await _only_a_candidate(baseten, desired, change.deployment_id)
             await baseten.deactivate(chain_id, change.deployment_id)
+        case DeleteDeployment():
+            await baseten.delete_deployment(chain_id, change.deployment_id)
         case _:
             assert_never(change)
     return Answer()

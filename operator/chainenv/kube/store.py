@@ -14,12 +14,14 @@ from typing import Any
 
 from ..core.reasons import Reason
 from ..core.resource import Resource, resource_of
+from ..core.sources import deployments_named
 from ..core.status import to_json
 from ..crd.enums import ManagementPolicy, Operation, Outcome
 from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentStatus
 from ..engine.ports import ClaimState, Key, WriteConflictError
 from .claims import Claim, Claims
 from .cluster import MERGE_PATCH, WRITE_TIMEOUT, Cluster, ClusterError, path
+from .relations import Relations, relation
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class ObjectStore:
         self._kept: dict[Key, _Kept] = {}
         self._entitled = entitled
         self._claims = Claims()
+        self._relations = Relations()
         self._writing: dict[Key, Mapping[str, Any] | None] = {}
         self._gone: dict[str, tuple[int, Key]] = {}
         """By uid: the version of a deletion, which a list or a write that was begun before may not know of."""
@@ -109,6 +112,7 @@ class ObjectStore:
         self._on_gone(key, kept.uid)
         self._on_change(key)
         self._wake(self._claims.remove(key))
+        self._wake(self._relations.remove(key))
 
     def complete(self, present: Collection[Key], version: int, namespace: str | None) -> int:
         """All of a list as of ``version`` has been put; what is not in it is gone. Returns how much of that was news."""
@@ -134,6 +138,7 @@ class ObjectStore:
         text = json.dumps(_trimmed(raw), separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
         self._kept[key] = _Kept(version, str(raw["metadata"]["uid"]), text)
         self._wake(self._claims.put(self._claim(key, raw)))
+        self._wake(self._relations.put(relation(key, raw)))
 
     def _claim(self, key: Key, raw: Mapping[str, Any]) -> Claim:
         meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status")
@@ -162,6 +167,11 @@ class ObjectStore:
 
     def contested(self, resource: Resource) -> bool:
         return self._claims.contested(Key(resource.namespace, resource.name))
+
+    def named_by_others(self, resource: Resource) -> frozenset[str]:
+        mine = Key(resource.namespace, resource.name)
+        others = (self.get(key) for key in self._relations.of_chain(resource.spec.chain_id) if key != mine)
+        return frozenset(name for other in others if other is not None for name in deployments_named(other))
 
     @contextmanager
     def claimed(self, resource: Resource) -> Iterator[ClaimState]:

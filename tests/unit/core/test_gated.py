@@ -42,10 +42,9 @@ CURRENT = environment(state("A", SMALL, min_replica=0, max_replica=2))
 TYPED = {"A": LARGE}
 
 
-def gates(rollout: Any = None, *, approve: str = "", abort: str = "", source: Hold | None = None) -> Gates:
+def gates(rollout: Any = None, *, approve: str = "", abort: str = "") -> Gates:
     spec = ChainEnvironmentSpec.model_validate({"chainID": "abcd1234", **({"rollout": rollout} if rollout else {})})
-    found = gates_of(spec, {"chains.baseten.co/approve": approve, "chains.baseten.co/abort-rollout": abort}, None)
-    return replace(found, source=source)
+    return gates_of(spec, {"chains.baseten.co/approve": approve, "chains.baseten.co/abort-rollout": abort}, None)
 
 
 def given(*journal: JournalEntry, seen: Any = CURRENT, target: str | None = "dep-b", **more: Any) -> World:
@@ -53,7 +52,7 @@ def given(*journal: JournalEntry, seen: Any = CURRENT, target: str | None = "dep
 
 
 def asked(*journal: JournalEntry, rollout: Any = None, approve: str = "", source: Hold | None = None, **more: Any) -> Plan:
-    return decide(given(*journal, gates=gates(rollout, approve=approve, source=source), **more))
+    return decide(given(*journal, gates=gates(rollout, approve=approve), source=source, **more))
 
 
 def waits(planned: Plan) -> list[str]:

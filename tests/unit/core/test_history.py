@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from chainenv.core.history import Cause, History, Needed, Observed, Origin, due, fold, is_here, next_due
+from chainenv.core.history import Cause, History, Needed, Observed, Origin, due, fold, is_here, newcomer, next_due
 from chainenv.crd.types import Cleanup, HistoryEntry
 
 from .helpers import NOW, Case, table
@@ -153,3 +153,15 @@ def test_a_deployment_is_cleaned_up_only_in_its_own_environment() -> None:
     assert is_here("staging", "staging")
     assert not is_here("staging", "production")
     assert not is_here("staging", None)
+
+
+def test_a_newcomer_is_what_somebody_else_brought_and_no_read_has_shown_before() -> None:
+    first = fold((), Observed(NOW, "a"))
+    second = fold(first, Observed(NOW, "b"))
+    ours = fold(first, Observed(NOW, "b", origins={"b": Origin(Cause.PROMOTION, NOW, "b")}))
+    back = fold(second, Observed(NOW + timedelta(seconds=9), "a"))
+    assert newcomer((), first) is None, "it was there when the history began"
+    assert newcomer(first, first) is None
+    assert newcomer(first, second) == "b", "also within a second"
+    assert newcomer(first, ours) is None
+    assert newcomer(second, back) == "a"

@@ -1,4 +1,4 @@
-"""Deactivating a deployment while its resource is being deleted."""
+"""Deactivating a deployment: while its resource is being deleted, or because it served before (``cleanup``)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ from ..world import World
 
 @dataclass(frozen=True, slots=True)
 class Deactivate(Change):
+    """``former``: it served before, and is cleaned up."""
+
     operation: ClassVar[Operation] = Operation.DEACTIVATE
     counted_as: ClassVar[str] = ""
     deployment_id: str
+    former: bool = False
+
+    @property
+    def aside(self) -> bool:
+        return self.former
 
     def describe(self) -> str:
         return f"deactivate deployment {self.deployment_id}"

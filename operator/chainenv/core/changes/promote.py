@@ -36,7 +36,9 @@ class Promote(Change):
 
 def forget_promotion(world: World, environment: Environment, builder: PlanBuilder) -> None:
     """An attempt for another deployment than the wanted one. Without deploymentID the last promotion is remembered while it still
-    serves: writing the same id again asks for nothing."""
+    serves: writing the same id again asks for nothing. While a source is waited for nothing is wanted anew, so nothing is forgotten."""
+    if world.source is not None:
+        return
     target, entry, done = world.desired.deployment_id, builder.journal.get(Operation.PROMOTE), builder.journal.get(Operation.PROMOTED)
     if entry and not unsettled(entry) and entry.target != target:
         del builder.journal[Operation.PROMOTE]
@@ -46,6 +48,10 @@ def forget_promotion(world: World, environment: Environment, builder: PlanBuilde
 
 
 def promote(world: World, environment: Environment, builder: PlanBuilder) -> None:
+    if world.source is not None:  # the first gate of a promotion, and the source's deployment need not be known
+        if not world.desired.observing or world.source.stuck:
+            builder.hold(world.source)
+        return
     target, entry, done = world.desired.deployment_id, builder.journal.get(Operation.PROMOTE), builder.journal.get(Operation.PROMOTED)
     if target is None or (done and done.target == target):
         return
@@ -63,7 +69,7 @@ def promote(world: World, environment: Environment, builder: PlanBuilder) -> Non
     passed: Passage | None = Passage()
     if isinstance(decision, Send):
         call = {"operation": Operation.PROMOTE, "deployment": target, "scale_down_previous": change.scale_down_previous}
-        passed = passage(world, builder, Request(what, call, entry), source=world.gates.source)
+        passed = passage(world, builder, Request(what, call, entry))
     if passed is None or is_held_back(world, environment, builder, what):
         return
     if isinstance(decision, Send):

@@ -10,6 +10,7 @@ from .. import messages
 from ..changes import AnyChange, CreateEnvironment, Deactivate
 from ..environment import DEGRADED, ENDING, FAILED, OFF, SERVING, Environment
 from ..findings import Finding, Severity
+from ..gates import STUCK as HELD_FOR_GOOD
 from ..reasons import Reason
 from .report import GATES, ROLLOUT_REASONS, TRANSIENT, Report
 
@@ -17,7 +18,7 @@ UNOWNED = frozenset({Reason.DUPLICATE_TARGET, Reason.ENVIRONMENT_EXISTS, Reason.
 _KEY = frozenset(
     {Reason.NO_API_KEY, Reason.SECRET_NOT_FOUND, Reason.SECRET_KEY_NOT_FOUND, Reason.INVALID_API_KEY, Reason.CREDENTIALS_REFUSED}
 )
-_STUCK = frozenset({Reason.ROLLOUT_FAILED, Reason.ROLLOUT_ABORTED, Reason.CHAINLET_NOT_FOUND, Reason.DEPLOYMENT_NOT_FOUND})
+_STUCK = HELD_FOR_GOOD | {Reason.ROLLOUT_FAILED, Reason.ROLLOUT_ABORTED, Reason.CHAINLET_NOT_FOUND, Reason.DEPLOYMENT_NOT_FOUND}
 """What nothing mends by itself, though the rest of the spec is applied; a rollout under way may."""
 _FACTS = frozenset({Reason.DEPLOYMENT_FAILED, Reason.ROLLOUT_FAILED, Reason.ROLLOUT_ABORTED})
 """Facts of Baseten, whatever the spec says by now."""

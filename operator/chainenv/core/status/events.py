@@ -18,6 +18,7 @@ _WORTH_AN_EVENT = TRANSIENT | {
     Reason.ROLLOUT_FAILED,
     Reason.WOULD_CREATE,
     Reason.DRIFTED,
+    Reason.SOURCE_NOT_FOUND,
     Reason.ENVIRONMENT_MISSING,
 }
 

@@ -30,7 +30,7 @@ Named = TypeVar("Named", Chainlet, ChainletState)
 
 def project(previous: ChainEnvironmentStatus, report: Report) -> ChainEnvironmentStatus:
     """What was not observed in this run stays as it was."""
-    observed = _observed(report.observation) if isinstance(report.observation, Observed) and not _is_unowned(report) else {}
+    observed = _observed(report.observation, report) if isinstance(report.observation, Observed) and not _is_unowned(report) else {}
     base = previous.model_copy(update=observed)
     have = conditions(previous, report)
     first = summary(have)
@@ -70,10 +70,12 @@ def waiting_rollout(held: tuple[Held, ...]) -> RolloutStatus | None:
 # -- what is shown of Baseten --------------------------------------------------------------------------------------
 
 
-def _observed(observation: Observed) -> dict[str, Any]:
+def _observed(observation: Observed, report: Report) -> dict[str, Any]:
     environment = observation.environment
+    more = {"history": report.history}
     if environment is None:
-        return {"current_deployment": None, "candidate_deployment": None, "active_replicas": None, "promotion": None}
+        gone = {"current_deployment": None, "candidate_deployment": None, "active_replicas": None, "promotion": None}
+        return {**gone, **more, "endpoints": None}
     settings, omitted = bounded_settings(
         tuple(
             ObservedChainletSettings(chainlet_name=c.name, instance_type=c.instance_type, autoscaling_settings=_autoscaling(c.autoscaling))
@@ -88,6 +90,8 @@ def _observed(observation: Observed) -> dict[str, Any]:
             created_at=_whole_seconds(environment.created_at),
             managed=observation.managed,
         ),
+        **more,
+        "endpoints": report.endpoints,
         "current_deployment": _deployment(environment.current, CURRENT_BYTES),
         "candidate_deployment": _deployment(environment.candidate, CANDIDATE_BYTES),
         "active_replicas": sum(c.active_replicas for c in environment.current.chainlets) if environment.current else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...crd.types import CostStatus, Drift, JournalEntry, RolloutStatus, ScheduleStatus
+from ...crd.types import CostStatus, Drift, Endpoints, HistoryEntry, JournalEntry, RolloutStatus, ScheduleStatus
 from ..changes import AnyChange, CreateEnvironment
 from ..environment import Environment
 from ..findings import Finding, Severity
@@ -47,7 +47,8 @@ class Report:
     """``acted_on``: the spec's generation was (a decision counts, a failed call does not).
     ``failing_for``: seconds from the first failure in a row to this one; 0 for the first, and without one.
     ``rollout``: the one that waits. ``cost``: of what runs; with ``priced`` false prices are not known yet, and it stays as it was.
-    ``schedule``: what the clock made of the schedules in this run; None: there are none.
+    ``schedule``: what the clock made of the schedules in this run; None: there are none. ``history``: what served, this run's read
+    included.
     """
 
     generation: int
@@ -65,6 +66,8 @@ class Report:
     rollout: RolloutStatus | None = None
     cost: CostStatus | None = None
     priced: bool = False
+    history: tuple[HistoryEntry, ...] = ()
+    endpoints: Endpoints | None = None
 
     @property
     def observed(self) -> bool:

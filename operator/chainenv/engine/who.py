@@ -1,0 +1,121 @@
+"""Who did what was found: one call to the chain's audit log, after the run and beside everything else. Its failure changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from ..api import Baseten, BasetenError, CredentialsRefused, Forbidden
+from ..api import models as m
+from ..api import requests as r
+from ..core.findings import EventRecord
+from ..core.resource import Resource
+from .memory import Memory
+from .ports import Events
+
+ASK_SECONDS = 20.0
+"""Longest time a question may take; an event waits for its answer no longer."""
+REFUSED_SECONDS = 3600.0
+"""So long a key that may not read audit logs is not tried again."""
+MOST_ENTRIES = 100
+_DEPLOYING = ("CHAIN_DEPLOYED", "CHAIN_DEPLOYMENT_PROMOTED", "CHAINLET_INSTANCE_TYPE_CHANGED")
+
+
+class Audit(StrEnum):
+    """CHAINENV_AUDIT: how much is shown. SOURCE: through which surface, no person's name."""
+
+    FULL = "full"
+    SOURCE = "source"
+    OFF = "off"
+
+
+class Inquiries:
+    """Questions under way. ``monotonic``: seconds."""
+
+    def __init__(self, shown: Audit, events: Events, monotonic: Callable[[], float]) -> None:
+        self._shown = shown
+        self._events = events
+        self._monotonic = monotonic
+        self._refused: dict[str, float] = {}
+        """By the key's fingerprint: when it was refused."""
+        self._running: set[asyncio.Task[None]] = set()
+
+    def may_ask(self, baseten: Baseten) -> bool:
+        refused = self._refused.get(baseten.key.fingerprint)
+        return self._shown != Audit.OFF and (refused is None or self._monotonic() - refused >= REFUSED_SECONDS)
+
+    def ask(self, baseten: Baseten, resource: Resource, memory: Memory, corrected: list[EventRecord], stranger: str | None) -> None:
+        """Emits the events with who made the drift that they corrected, and remembers who brought the deployment ``stranger``."""
+        if corrected or stranger:
+            self._begin(self._answer(baseten, resource, memory, corrected, stranger))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _answer(
+        self, baseten: Baseten, resource: Resource, memory: Memory, corrected: list[EventRecord], stranger: str | None
+    ) -> None:
+        entries: tuple[m.AuditEntry, ...] = ()
+        try:
+            entries = await self._entries(baseten, resource)
+        finally:  # also when the process ends: the event is written
+            changed_by = self._words(_of_settings(entries, baseten, resource.target[1]))
+            for event in corrected:
+                told = replace(event, message=f"{event.message} (changed by {changed_by})") if changed_by else event
+                self._events.emit(resource, told)
+        if stranger and (brought_by := self._words(_of_deployment(entries, baseten, resource.target[1], stranger))):
+            memory.actors = {stranger: brought_by}
+
+    async def _entries(self, baseten: Baseten, resource: Resource) -> tuple[m.AuditEntry, ...]:
+        groups: tuple[r.AuditLogEventTypeGroup, ...] = (
+            "DEPLOYED",
+            "PROMOTED",
+            "AUTOSCALING_SETTINGS",
+            "INSTANCE_TYPE_CHANGED",
+            "ENVIRONMENT_SETTINGS",
+        )
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                answer = await baseten.list_audit_logs(resource.target[0], r.AuditLogsQuery(limit=MOST_ENTRIES, event_type_groups=groups))
+        except (CredentialsRefused, Forbidden):
+            self._refused[baseten.key.fingerprint] = self._monotonic()
+            return ()
+        except (BasetenError, TimeoutError):
+            return ()
+        return answer.items
+
+    def _words(self, entry: m.AuditEntry | None) -> str | None:
+        """None when nothing may, or can, be said."""
+        if entry is None:
+            return None
+        source, actor = entry.source, entry.actor
+        if self._shown == Audit.SOURCE or actor is None:
+            return source or None
+        name = actor.email or (f"API key {actor.api_key_name}" if actor.api_key_name else actor.type)
+        return " via ".join(part for part in (name, source) if part) or None
+
+
+def _of_settings(entries: Iterable[m.AuditEntry], baseten: Baseten, environment: str) -> m.AuditEntry | None:
+    """The newest change of this environment that the operator's own key did not make."""
+    return _newest(e for e in entries if e.event_data and e.event_data.environment_name == environment and not _is_own(e, baseten))
+
+
+def _of_deployment(entries: tuple[m.AuditEntry, ...], baseten: Baseten, environment: str, deployment: str) -> m.AuditEntry | None:
+    """What names the deployment itself, else the newest that brought one into this environment: a copy has another id."""
+    named = _newest(e for e in entries if e.event_data and e.event_data.chain_deployment_id == deployment)
+    deploying = [e for e in entries if e.event_type in _DEPLOYING]
+    return named or _of_settings(deploying, baseten, environment)
+
+
+def _newest(entries: Iterable[m.AuditEntry]) -> m.AuditEntry | None:
+    return max((e for e in entries if e.created), key=lambda e: (e.created, e.id), default=None)
+
+
+def _is_own(entry: m.AuditEntry, baseten: Baseten) -> bool:
+    prefix = entry.actor.api_key_prefix if entry.actor else None
+    return bool(prefix) and baseten.key.begins_with(prefix or "")
