@@ -45,7 +45,7 @@ def test_what_served_before_is_deactivated_once_and_what_is_kept_stays(stage: St
     pushed(stage, "one", "two", "three")
     wait_until("two are deactivated", lambda: len(cleaned(stage)) >= 2)
     stage.operators[0].restart()
-    stage.wait_looks(4)
+    stage.wait_polls(4)
     assert cleaned(stage) == [f"{first}/deactivate", "one/deactivate"]
     events = stage.cluster.get(f"/api/v1/namespaces/{stage.namespace}/events")["items"]
     assert {"one" in e["message"] for e in events if e["reason"] == "DeploymentDeactivated"} == {True, False}
@@ -57,7 +57,7 @@ def test_delete_removes_it_from_baseten(stage: Stage) -> None:
     pushed(stage, "one", "two")
 
     wait_until("one is deleted", lambda: "one" in cleaned(stage))
-    stage.wait_looks(3)
+    stage.wait_polls(3)
     assert cleaned(stage).count("one") == 1
     assert "two" not in cleaned(stage)
     stage.wait_settled()
@@ -70,7 +70,7 @@ def test_observe_and_pause_touch_nothing(stage: Stage, policy: str) -> None:
     stage.apply(resource(cleanup={"keepLast": 0}, managementPolicy=policy))
     stage.wait_for("acted on", lambda seen: seen["status"]["observedGeneration"] == seen["metadata"]["generation"])
     if policy == "Observe":
-        stage.wait_looks(3)
+        stage.wait_polls(3)
     assert cleaned(stage) == []
 
 
@@ -82,7 +82,7 @@ def test_what_another_resource_names_is_left_alone(stage: Stage) -> None:
     stage.wait_for("the other has promoted it", lambda seen: promoted_from("one", seen), name="canary")
     stage.apply(resource(cleanup={"keepLast": 0}))
     wait_until("two goes", lambda: "two/deactivate" in cleaned(stage))
-    stage.wait_looks(3)
+    stage.wait_polls(3)
     assert not [each for each in cleaned(stage) if each.startswith(("one", "three"))]
 
 
@@ -93,6 +93,6 @@ def promoted_from(deployment: str, seen: Json) -> bool:
 def test_without_cleanup_nothing_is_touched(stage: Stage) -> None:
     observed(stage)
     pushed(stage, "one", "two")
-    stage.wait_looks(3)
+    stage.wait_polls(3)
     assert cleaned(stage) == []
     assert json.dumps(stage.see()["status"]).count("Deactivate") == 0

@@ -64,7 +64,7 @@ def test_what_serves_in_the_source_goes_on_to_the_next_once(stage: Stage) -> Non
     stage.wait_for("production serves what staging has proven", from_source(copy), name="production")
     assert copy != "fresh"
     operator.restart()
-    stage.wait_looks(6)
+    stage.wait_polls(6)
     assert (promoted(stage, "staging").count("fresh"), promoted(stage, "production").count(copy)) == (1, 1)
     assert stage.see("production")["status"]["endpoints"]["run"].endswith("/environments/production/run_remote")
 
@@ -133,9 +133,9 @@ def test_a_created_environment_has_a_history_from_its_first_deployment_on(stage:
     before = stage.see("fresh")["status"]["history"]
     assert [each.get("until") is None for each in before] == [True, False, False]
     operator.restart()
-    stage.wait_looks()
+    stage.wait_polls()
     seen = stage.see("fresh")
     assert seen["status"]["history"] == before
     mark = seen["metadata"]["resourceVersion"]
-    stage.wait_looks(4)
+    stage.wait_polls(4)
     assert stage.see("fresh")["metadata"]["resourceVersion"] == mark

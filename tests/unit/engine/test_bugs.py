@@ -62,6 +62,9 @@ class Memory:
     def contested(self, _: Resource) -> bool:
         return False
 
+    def named_by_others(self, _: Resource) -> frozenset[str]:
+        return frozenset()
+
     def claimed(self, _: Resource) -> NoReturn:
         raise NotImplementedError
 
