@@ -198,7 +198,7 @@ def unlike(ours: Any, theirs: Json, where: str = "") -> list[str]:
     if isinstance(ours, datetime):
         theirs = datetime.fromisoformat(theirs)
     if isinstance(ours, str):
-        kept = "\n\t" if where == ".logs[].message" else ""
+        kept = "\n\t" if where.endswith("[].message") else ""
         theirs = "".join(" " if one not in kept and (category(one)[0] == "C" or category(one) in ("Zl", "Zp")) else one for one in theirs)
     if isinstance(ours, Decimal):
         return [] if abs(ours - Decimal(json.dumps(theirs))) <= Decimal("1e-18") else [f"{where}: {ours!r} {theirs!r}"]
