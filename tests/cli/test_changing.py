@@ -156,7 +156,7 @@ def test_a_pause_by_hand_ends_with_reconcile(stage: Stage, typed: Typed) -> None
 
 
 def test_approve_approves_the_plan_that_waits(stage: Stage, typed: Typed) -> None:
-    stage.apply(resource())
+    stage.apply(resource(rollout={"approval": "Manual"}))
     assert "no rollout waits for an approval" in typed.fails("approve", "staging")
     set_status(stage, rollout={"waitsFor": "Approval", "plan": "9f3c1a2b", "message": "HelloWorld 2x8 -> 4x16"})
     assert "plan 9f3c1a2b waits, not 11111111" in typed.fails("approve", "staging", "--plan", "11111111")

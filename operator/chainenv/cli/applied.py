@@ -21,12 +21,12 @@ def applied(manifest: Object, live: Object | None, namespace: str) -> Json:
     """The object as the API server would hold it, with the live one's status."""
     wanted = _without_null(spec(manifest))
     meta = {"namespace": namespace, "name": str(part(manifest, "metadata")["name"])}
+    given = part(manifest, "metadata", "annotations")
     if live is None:
-        new = {"uid": "", "generation": 1, "creationTimestamp": datetime.now(UTC).isoformat()}
+        new = {"uid": "", "generation": 1, "creationTimestamp": datetime.now(UTC).isoformat(), "annotations": dict(given)}
         return {"metadata": {**meta, **new}, "spec": wanted}
     merged = _merged(spec(live), _last_spec(live), wanted)
     generation = int(live["metadata"].get("generation", 1)) + (merged != spec(live))
-    given = part(manifest, "metadata", "annotations")
     annotations = {**part(live, "metadata", "annotations"), **given}
     metadata = {**live["metadata"], "generation": generation, "annotations": annotations}
     return {**live, "metadata": metadata, "spec": merged}

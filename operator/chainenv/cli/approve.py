@@ -9,7 +9,7 @@ from .cluster import connected
 from .commands import NAME, named, report, run
 from .errors import CommandError
 from .options import cluster_options, given
-from .view import annotation, part, status
+from .view import annotation, part, spec, status
 
 ANNOTATION = f"{GROUP}/approve"
 
@@ -30,6 +30,9 @@ async def _approve(name: str, plan: str | None) -> None:
         waiting = rollout.get("plan")
         if not waiting:
             raise CommandError(f"{named(resource)}: no rollout waits for an approval (see chainenv status {name})")
+        gate = rollout.get("waitsFor")
+        if part(spec(resource), "rollout").get("approval") != "Manual":
+            raise CommandError(f"{named(resource)}: its rollouts need no approval; this one waits for {gate} (see chainenv status {name})")
         if plan and plan != waiting:
             raise CommandError(f"{named(resource)}: plan {waiting} waits, not {plan} (see chainenv status {name})")
         what = f"plan {waiting}" + (f": {rollout['message']}" if rollout.get("message") else "")
@@ -37,6 +40,5 @@ async def _approve(name: str, plan: str | None) -> None:
             report(resource, f"approved already: {what}", plan=waiting, changed=False)
             return
         await resources.patch(resource, {"metadata": {"annotations": {ANNOTATION: str(waiting)}}})
-        gate = rollout.get("waitsFor")
         more = "" if gate in (None, "Approval") else f" (it still waits for {gate})"
         report(resource, f"approved {what}{more}", plan=waiting, changed=True)

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ..api import Baseten, BasetenError, CredentialsRefused, NotFound, NotSent, RateLimited, Transport
+from ..core.cost import PriceList
+from ..engine.prices import price_list
 from ..settings import base_url
 from .errors import CommandError
 from .key import Found
@@ -18,6 +20,16 @@ def transport() -> Transport:
         return Transport(base_url(os.environ.get("BASETEN_BASE_URL") or "https://api.baseten.co"))
     except ValueError as error:
         raise CommandError(f"BASETEN_BASE_URL cannot be used: {error}") from None
+
+
+async def read_prices(baseten: Baseten) -> PriceList | None:
+    """None where they cannot be read: nothing else waits for money. Without any for an older server, or a key that may not ask."""
+    try:
+        return price_list(await baseten.get_instance_type_prices())
+    except (NotFound, CredentialsRefused):
+        return PriceList()
+    except BasetenError:
+        return None
 
 
 @asynccontextmanager

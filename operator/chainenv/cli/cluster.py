@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -75,20 +76,36 @@ class Resources:
     async def list(self) -> Sequence[Object]:
         """Of the namespace, or of all with -A; by namespace and name."""
         where = "all namespaces" if self._all else f"namespace {self.namespace}"
-        base = path("apis", GROUP, VERSION, PLURAL) if self._all else path("apis", GROUP, VERSION, "namespaces", self.namespace, PLURAL)
-        items: list[Object] = []
-        query = {"limit": str(PAGE)}
         try:
-            while True:
-                page = await self._cluster.request("GET", base, query=query)
-                items += page["items"]
-                if not (token := page["metadata"].get("continue")):
-                    break
-                query["continue"] = token
+            items = await self._listed(None if self._all else self.namespace)
         except ClusterError as error:
             raise _explained(error, f"list {KIND}s in {where}") from error
         named = [{"apiVersion": API_VERSION, "kind": KIND, **item} for item in items]
         return sorted(named, key=lambda each: (each["metadata"]["namespace"], each["metadata"]["name"]))
+
+    async def neighbours(self, namespace: str) -> Sequence[Object]:
+        """Of all namespaces, or of this one where only it may be listed. Raises CommandError."""
+        try:
+            return await self._listed(None)
+        except ClusterError as error:
+            if error.status == 404:
+                return ()
+        try:
+            return await self._listed(namespace)
+        except ClusterError as error:
+            raise _explained(error, f"list {KIND}s in namespace {namespace}") from error
+
+    async def _listed(self, namespace: str | None) -> Sequence[Object]:
+        """Raises ClusterError."""
+        base = path("apis", GROUP, VERSION, *(("namespaces", namespace) if namespace else ()), PLURAL)
+        found: builtins.list[Object] = []
+        query = {"limit": str(PAGE)}
+        while True:
+            page = await self._cluster.request("GET", base, query=query)
+            found += page["items"]
+            if not (token := page["metadata"].get("continue")):
+                return found
+            query["continue"] = token
 
     async def patch(self, resource: Object, changes: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """A merge patch; it fails if somebody else has changed the resource since it was read."""

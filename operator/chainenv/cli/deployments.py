@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ import click
 
 from ..api import Baseten, NotFound
 from ..api import models as m
-from .baseten import calling
+from ..core.cost import EXACT, PriceList, per_hour, usd
+from .baseten import calling, read_prices
 from .commands import run
-from .cost import Prices, hourly, read_prices, usd
 from .key import key_for_chain
 from .options import cluster_options, given, key_options
 from .output import DOUBTFUL, FAINT, GOOD, Cell, Cells, emit, print_table
@@ -56,8 +56,9 @@ class Row:
 
     def cells(self) -> Cells:
         style = GOOD if self.status in SERVING else FAINT if self.status in OFF else DOUBTFUL
+        cost = "?" if self.cost is None else usd(self.cost)
         serves = Cell("unused", DOUBTFUL) if self.unused else Cell(", ".join(self.serves))
-        return [self.id, Cell(self.status, style), moment(self.created), str(self.replicas), usd(self.cost), serves]
+        return [self.id, Cell(self.status, style), moment(self.created), str(self.replicas), cost, serves]
 
 
 @click.command("deployments")
@@ -78,7 +79,7 @@ async def _deployments(chain_id: str, key_file: Path | None) -> None:
     async with calling(found, chain_id) as baseten:
         deployments = await baseten.list_deployments(chain_id)
         environments, prices = await asyncio.gather(_environments(baseten, chain_id), read_prices(baseten))
-    rows = sorted(_rows(deployments, environments, prices), key=_newest, reverse=True)
+    rows = sorted(_rows(deployments, environments, prices or PriceList()), key=_newest, reverse=True)
     emit(given().output, [row.data() for row in rows], lambda: print_table(_COLUMNS, [row.cells() for row in rows]))
 
 
@@ -99,7 +100,7 @@ async def _environments(baseten: Baseten, chain_id: str) -> list[m.ChainEnvironm
     return [each for each in found if each is not None]
 
 
-def _rows(deployments: Iterable[m.ChainDeploymentV1], environments: Iterable[m.ChainEnvironmentV1], prices: Prices) -> Iterable[Row]:
+def _rows(deployments: Iterable[m.ChainDeploymentV1], environments: Iterable[m.ChainEnvironmentV1], prices: PriceList) -> Iterable[Row]:
     serves: dict[str, list[str]] = {}
     for environment in environments:
         for deployment, role in ((environment.current_deployment, ""), (environment.candidate_deployment, " (candidate)")):
@@ -107,6 +108,17 @@ def _rows(deployments: Iterable[m.ChainDeploymentV1], environments: Iterable[m.C
                 serves.setdefault(deployment.id, []).append(environment.name + role)
     for deployment in deployments:
         replicas = sum(each.active_replica_count or 0 for each in deployment.chainlets)
-        cost = hourly(((each.instance_type_name, each.active_replica_count or 0) for each in deployment.chainlets), prices)
+        cost = _hourly(deployment, prices)
         used = tuple(serves.get(deployment.id, ()))
         yield Row(deployment.id, deployment.status, deployment.created_at, replicas, cost, used)
+
+
+def _hourly(deployment: m.ChainDeploymentV1, prices: PriceList) -> Decimal | None:
+    """A deployment shows its chainlets' types by display name."""
+    parts = [
+        per_hour(prices.ids.get(each.instance_type_name or ""), each.active_replica_count or 0, prices.prices)
+        for each in deployment.chainlets
+    ]
+    known = [each for each in parts if each is not None]
+    with localcontext(EXACT):
+        return sum(known, Decimal(0)) if len(known) == len(parts) else None

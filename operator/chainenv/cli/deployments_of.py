@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .commands import named
 from .errors import CommandError
-from .view import Object, deployment_id, items, spec, status
+from .view import Object, deployment_id, items, part, spec, status
 
 
 def history(resource: Object) -> list[Object]:
@@ -18,9 +18,10 @@ def rollback_target(resource: Object) -> str | None:
     return next((str(each["deploymentID"]) for each in history(resource) if each.get("deploymentID") not in (None, current)), None)
 
 
-def refuse_promote_from(resource: Object) -> None:
-    """Raises CommandError: what follows another environment has no deployment of its own to choose."""
-    source = spec(resource).get("promoteFrom")
+def refuse_promote_from(resource: Object, command: str, deployment: str | None) -> None:
+    """Raises CommandError with what to do: what follows another environment has no deployment of its own to choose."""
+    source = part(spec(resource), "promoteFrom").get("name")
     if source:
-        name = source.get("name") if isinstance(source, dict) else source
-        raise CommandError(f"{named(resource)} follows {name} (spec.promoteFrom): change {name}, or remove promoteFrom first")
+        instead = f"write deploymentID{f': {deployment}' if deployment else ''} in place of promoteFrom in its manifest"
+        there = f"chainenv {command} {source}{f' {deployment}' if command == 'promote' and deployment else ''}"
+        raise CommandError(f"{named(resource)} follows {source} (spec.promoteFrom): {there}, which it then follows, or {instead}")

@@ -6,18 +6,21 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..api import ApiKey, Baseten, Transport
-from ..core.resource import Resource
+from ..core.cost import PriceList
+from ..core.resource import Resource, resource_of
+from ..core.sources import deployments_named
 from .applied import applied
-from .baseten import transport
+from .baseten import read_prices, transport
 from .cluster import Resources, connected
 from .commands import run
-from .cost import Prices, read_prices
 from .errors import CommandError
 from .files import manifests
 from .key import given_key, key_of
@@ -34,21 +37,37 @@ DIFFERS = 2
 """Exit code when there is something to do."""
 
 
+class Moment(click.ParamType[datetime]):
+    """``2026-12-01T08:00Z``; without a zone in UTC."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            found = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time: write it as 2026-12-01T08:00Z", param, ctx)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
 @click.command("plan")
 @click.option("-f", "--filename", "sources", metavar="FILE|DIR|-", multiple=True, required=True, help="Manifests; - reads from stdin.")
 @click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", help="How the plan is written. [text]")
 @click.option("--no-cluster", is_flag=True, help="Without the cluster, as if the resources were new: only the API key is needed.")
+@click.option("--at", type=Moment(), metavar="TIME", help="As if it were that time: schedules, windows and soaks are those of then. [now]")
 @key_options
 @no_format
-def command(sources: tuple[str, ...], output: str, no_cluster: bool, api_key_file: Path | None) -> None:
+def command(sources: tuple[str, ...], output: str, no_cluster: bool, at: datetime | None, api_key_file: Path | None) -> None:
     """Show what applying manifests would do on Baseten. Makes only reads.
 
     Each call with each field, old -> new; how many deployments start; what it costs now and then; what holds it back. It is the operator's
     own decision, made from what is there now.
 
-    Exit code 0: nothing to do; 2: something; 1: an error.
+    Exit code 0: nothing to do; 2: something, or a rollout that waits; 1: an error.
     """
-    plans = run(_plan(sources, no_cluster, api_key_file))
+    plans = run(_plan(sources, no_cluster, at, api_key_file))
     if output == "json":
         click.echo(json.dumps([each.data() for each in plans], indent=2))
     elif output == "markdown":
@@ -58,22 +77,23 @@ def command(sources: tuple[str, ...], output: str, no_cluster: bool, api_key_fil
         click.echo(f"\n{summary(plans)}")
     if failed := [each for each in plans if each.problem]:
         raise CommandError(f"{len(failed)} of {len(plans)} could not be planned: {failed[0].name}: {failed[0].problem}")
-    if any(each.calls for each in plans):
+    if any(each.differs for each in plans):
         click.get_current_context().exit(DIFFERS)
 
 
-async def _plan(sources: tuple[str, ...], no_cluster: bool, key_file: Path | None) -> Sequence[Planned]:
+async def _plan(sources: tuple[str, ...], no_cluster: bool, at: datetime | None, key_file: Path | None) -> Sequence[Planned]:
     options, wanted = given(), manifests(sources)
     async with AsyncExitStack() as stack:
         resources = None if no_cluster else await stack.enter_async_context(connected(options))
         connection = await stack.enter_async_context(transport())
-        means = _means(resources, connection, key_file)
+        objects = Applied(wanted, resources, options)
+        means = _means(objects, connection, key_file, at)
         turn, progress, done = asyncio.Semaphore(AT_ONCE), stack.enter_context(Progress()), 0
 
         async def one(manifest: Mapping[str, Any]) -> Planned:
             nonlocal done
             async with turn:
-                found = await _one(manifest, resources, options, means)
+                found = await _one(manifest, objects, means)
             done += 1
             progress(f"planned {done} of {len(wanted)}")
             return found
@@ -81,16 +101,65 @@ async def _plan(sources: tuple[str, ...], no_cluster: bool, key_file: Path | Non
         return await asyncio.gather(*map(one, wanted))
 
 
-async def _one(manifest: Mapping[str, Any], resources: Resources | None, options: Options, means: Means) -> Planned:
+async def _one(manifest: Object, objects: Applied, means: Means) -> Planned:
     """What is wrong with one manifest keeps no other from being planned."""
-    meta = part(manifest, "metadata")
-    namespace = str(meta.get("namespace") or (resources.namespace if resources else options.namespace or "default"))
+    namespace, name = objects.place(manifest)
     try:
-        live = await resources.find(namespace, str(meta["name"])) if resources else None
-        _refuse_another_target(manifest, live)
-        return await planned(applied(manifest, live, namespace), means)
+        found = await planned(await objects.of(manifest), means)
     except CommandError as error:
-        return Planned(namespace, str(meta["name"]), "", problem=error.message)
+        return Planned(namespace, name, "", problem=error.message)
+    followed = part(spec(manifest), "promoteFrom").get("name")
+    if followed and objects.resources is None and not objects.given(namespace, str(followed)):
+        note = f"without a cluster nothing is known of {followed}: give its manifest too, or plan without --no-cluster"
+        return replace(found, notes=(*found.notes, note))
+    return found
+
+
+class Applied:
+    """What the resources are once all manifests are applied; each is read once."""
+
+    def __init__(self, manifests: Sequence[Object], resources: Resources | None, options: Options) -> None:
+        self.resources = resources
+        self._namespace = resources.namespace if resources else options.namespace or "default"
+        self._manifests = {self.place(each): each for each in manifests}
+        self._live: dict[tuple[str, str], asyncio.Task[Object | None]] = {}
+
+    def place(self, manifest: Object) -> tuple[str, str]:
+        """Namespace and name."""
+        meta = part(manifest, "metadata")
+        return str(meta.get("namespace") or self._namespace), str(meta["name"])
+
+    def given(self, namespace: str, name: str) -> bool:
+        return (namespace, name) in self._manifests
+
+    async def of(self, manifest: Object) -> Object:
+        """Raises CommandError."""
+        namespace, name = self.place(manifest)
+        live = await self._read(namespace, name)
+        _refuse_another_target(manifest, live)
+        return applied(manifest, live, namespace)
+
+    async def other(self, namespace: str, name: str) -> Resource | None:
+        """Raises CommandError."""
+        manifest = self._manifests.get((namespace, name))
+        found = await self._read(namespace, name) if manifest is None else await self.of(manifest)
+        return None if found is None else resource_of(found)
+
+    async def named_by_others(self, resource: Resource) -> frozenset[str]:
+        """Deployments that other resources of its chain name, as far as one may list them. Raises CommandError."""
+        if self.resources is None:
+            return frozenset()
+        all_ = [resource_of(each) for each in await self.resources.neighbours(resource.namespace)]
+        mine = (resource.namespace, resource.name)
+        others = (each for each in all_ if each.spec.chain_id == resource.spec.chain_id and (each.namespace, each.name) != mine)
+        return frozenset(name for each in others for name in deployments_named(each))
+
+    async def _read(self, namespace: str, name: str) -> Object | None:
+        if self.resources is None:
+            return None
+        if (namespace, name) not in self._live:
+            self._live[namespace, name] = asyncio.create_task(self.resources.find(namespace, name))
+        return await self._live[namespace, name]
 
 
 def _refuse_another_target(manifest: Object, live: Object | None) -> None:
@@ -100,10 +169,10 @@ def _refuse_another_target(manifest: Object, live: Object | None) -> None:
             raise CommandError(f"{name} cannot be changed, removed or added later: create another ChainEnvironment")
 
 
-def _means(resources: Resources | None, connection: Transport, key_file: Path | None) -> Means:
+def _means(objects: Applied, connection: Transport, key_file: Path | None, at: datetime | None) -> Means:
     """A key that is given serves all; prices are read once for each key."""
-    own = given_key(key_file)
-    prices: dict[str, asyncio.Task[Prices]] = {}
+    own, resources = given_key(key_file), objects.resources
+    prices: dict[str, asyncio.Task[PriceList | None]] = {}
 
     async def key(resource: Resource) -> ApiKey:
         if own is not None:
@@ -114,10 +183,10 @@ def _means(resources: Resources | None, connection: Transport, key_file: Path | 
         named = {"metadata": {"namespace": resource.namespace, "name": resource.name}, "spec": written}
         return (await key_of(resources, named, None)).key
 
-    async def priced(baseten: Baseten) -> Prices:
+    async def priced(baseten: Baseten) -> PriceList | None:
         name = baseten.key.fingerprint
         if name not in prices:
             prices[name] = asyncio.create_task(read_prices(baseten))
         return await prices[name]
 
-    return Means(key, lambda found: Baseten(connection, found), priced)
+    return Means(key, lambda found: Baseten(connection, found), priced, objects.other, objects.named_by_others, at)

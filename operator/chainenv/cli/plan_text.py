@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..crd.types import Drift
-from .cost import usd
+from ..crd.types import CostStatus, Drift, RolloutStatus
 from .output import BAD, DOUBTFUL, FAINT, STRONG, Cell, Node
-from .planned import Call, Planned
+from .planned import AtTime, Call, Planned
 from .text import harmless
+from .view import moment
 
 
 def nodes(plans: Sequence[Planned]) -> list[Node]:
@@ -23,14 +23,30 @@ def _lines(plan: Planned) -> Iterator[Node]:
     for number, call in enumerate(plan.calls, 1):
         head = Cell(f"{number}. {call.operation}{_starts(call)}", DOUBTFUL if call.starts_deployment else "")
         yield Node([head], _fields(call.changes))
+    for each in plan.held:
+        yield Node([Cell(gate_line(each), DOUBTFUL)], [Node([each.message])] if each.message else [])
     if plan.drift:
         yield Node(["not corrected"], _fields(plan.drift))
     for note in plan.notes:
         yield Node([Cell(f"note: {note}", DOUBTFUL)])
-    if plan.calls:
+    if plan.clock:
+        yield Node([clock_line(plan.clock)], [Node([path, value]) for path, value in plan.clock.values.items()])
+    if plan.differs:
         yield Node([cost_line(plan)])
     elif not plan.drift and not plan.notes:
         yield Node([Cell("nothing to do", FAINT)])
+
+
+def gate_line(held: RolloutStatus) -> str:
+    plan = f", plan {held.plan}" if held.plan else ""
+    opens = f", next window {moment(held.next_window)}" if held.next_window else ""
+    return f"rollout waits for {held.waits_for}{plan}{opens}"
+
+
+def clock_line(clock: AtTime) -> str:
+    change = f"; next change {moment(clock.schedule.next_change)}" if clock.schedule.next_change else ""
+    active = f"schedule {clock.schedule.active} is active" if clock.schedule.active else "no schedule is active"
+    return f"at {moment(clock.at)} {active}{change}"
 
 
 def _starts(call: Call) -> str:
@@ -43,13 +59,20 @@ def _fields(changes: Sequence[Drift]) -> list[Node]:
 
 def cost_line(plan: Planned) -> str:
     """Of the replicas that run now, and from the fewest to the most before and after."""
-    return f"cost: {usd(plan.cost)} USD an hour now; from fewest to most replicas {plan.before} before, {plan.after} after"
+    now = plan.cost.per_hour if plan.cost else "?"
+    return f"cost: {now} USD an hour now; from fewest to most replicas {_span(plan.before)} before, {_span(plan.after)} after"
+
+
+def _span(cost: CostStatus | None) -> str:
+    return f"{cost.min_per_hour or '?'}-{cost.max_per_hour or '?'}" if cost else "?-?"
 
 
 def summary(plans: Sequence[Planned]) -> str:
     calls, starts = sum(len(each.calls) for each in plans), sum(each.starts for each in plans)
     failed = sum(each.problem is not None for each in plans)
     parts = [f"{len(plans)} environment{_s(len(plans))}", f"{calls} call{_s(calls)}", f"{starts} deployment{_s(starts)} started"]
+    held = sum(len(each.held) for each in plans)
+    parts += [f"{held} rollout{_s(held)} held back"] if held else []
     return ", ".join(parts) + (f", {failed} could not be planned" if failed else "")
 
 
@@ -59,7 +82,7 @@ def _s(count: int) -> str:
 
 def markdown(plans: Sequence[Planned]) -> str:
     """What differs first, in a table for each environment; what is as declared in one line."""
-    quiet = [each for each in plans if not (each.calls or each.drift or each.notes or each.problem)]
+    quiet = [each for each in plans if not (each.differs or each.drift or each.notes or each.problem)]
     parts = [f"### chainenv plan: {_md(summary(plans))}"]
     parts += [_section(each) for each in plans if each not in quiet]
     if quiet:
@@ -74,10 +97,15 @@ def _section(plan: Planned) -> str:
     for number, call in enumerate(plan.calls, 1):
         lines += [f"{number}. **{_md(call.operation)}**{_starts(call)}", ""]
         lines += [*_table(call.changes), ""]
+    for each in plan.held:
+        lines += [f"> **{_md(gate_line(each))}**: {_md(each.message or '')}", ""]
     if plan.drift:
         lines += ["Not corrected:", "", *_table(plan.drift), ""]
     lines += [f"> {_md(note)}" for note in plan.notes]
-    if plan.calls:
+    if plan.clock:
+        lines += ["", _md(clock_line(plan.clock)), ""]
+        lines += [f"- {_code(path)}: {_code(value)}" for path, value in plan.clock.values.items()]
+    if plan.differs:
         lines += ["", _md(cost_line(plan))]
     return "\n".join(lines).rstrip()
 

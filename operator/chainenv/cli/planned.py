@@ -6,24 +6,26 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, assert_never
 
 from ..api import ApiKey, Baseten, BasetenError, CredentialsRefused, NotFound
 from ..core import messages
 from ..core.actions import Plan
 from ..core.changes import AnyChange, CreateEnvironment, Deactivate, Promote, UpdateAutoscaling, UpdateInstanceTypes
+from ..core.changes.budget import DEFAULT_MAX, DEFAULT_TYPE, MAX
+from ..core.cost import PriceList, Running, cost
 from ..core.environment import Environment
+from ..core.gates import rollout_status
 from ..core.resource import Resource, resource_of
+from ..core.running import running_cost
+from ..core.sources import upstream
 from ..core.text import camel, shown
-from ..core.values import flat
+from ..core.values import Settings, flat
 from ..core.world import Timing
-from ..crd.types import Drift
+from ..crd.types import CostStatus, Drift, RolloutStatus, ScheduleStatus
 from ..engine.decide import Decided, Decision, Doubtful, Guarded, Known, NoKey, Sources, Unread, decide
 from ..engine.guards import Blocked
 from ..engine.memory import Facts
-from .cost import DEFAULT_TYPE, Prices, Scale, Span, scale, scales_of, span
-from .cost import now as cost_now
 
 LONG_SECONDS = 86_400.0
 """On the clock of a second read, so that a difference which the first one showed has been there for long enough."""
@@ -40,20 +42,37 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class AtTime:
+    """What the schedules come to at a time. ``values``: autoscaling settings, by path in the spec; only for a time that was asked for."""
+
+    at: datetime
+    schedule: ScheduleStatus
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
-    """``notes``: gates that hold calls back, and what else the operator would say. ``problem``: why nothing can be said."""
+    """``held``: rollouts that wait at a gate. ``notes``: what else the operator would say. ``problem``: why nothing can be said.
+    ``cost``: of what runs now. ``before``, ``after``: its bounds as the environment has them, and with the calls."""
 
     namespace: str
     name: str
     where: str
     calls: tuple[Call, ...] = ()
     drift: tuple[Drift, ...] = ()
+    held: tuple[RolloutStatus, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str | None = None
-    cost: Decimal | None = None
-    before: Span | None = None
-    after: Span | None = None
+    cost: CostStatus | None = None
+    before: CostStatus | None = None
+    after: CostStatus | None = None
     starts: int = 0
+    clock: AtTime | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether something is to be done, now or once a gate opens."""
+        return bool(self.calls or self.held)
 
     def data(self) -> dict[str, Any]:
         return {
@@ -71,15 +90,26 @@ class Planned:
             ],
             "deploymentsStarted": self.starts,
             "drift": [_change(each) for each in self.drift],
+            "held": [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in self.held],
             "notes": list(self.notes),
             "problem": self.problem,
             "cost": {
                 "currency": "USD",
-                "perHour": None if self.cost is None else str(self.cost),
-                "before": self.before and self.before.data(),
-                "after": self.after and self.after.data(),
+                "perHour": self.cost.per_hour if self.cost else None,
+                "before": _bounds(self.before),
+                "after": _bounds(self.after),
+            },
+            "schedule": self.clock
+            and {
+                "at": self.clock.at.isoformat(),
+                **self.clock.schedule.model_dump(mode="json", by_alias=True, exclude_none=True),
+                "values": dict(self.clock.values),
             },
         }
+
+
+def _bounds(cost: CostStatus | None) -> dict[str, str | None]:
+    return {"minPerHour": cost.min_per_hour if cost else None, "maxPerHour": cost.max_per_hour if cost else None}
 
 
 def _change(drift: Drift) -> dict[str, str]:
@@ -88,11 +118,20 @@ def _change(drift: Drift) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """How a decision is made: the key of a resource, the API with a key, and prices as that key sees them."""
+    """How a decision is made: the key of a resource, the API with a key, prices as that key sees them (None: they cannot be read), the
+    other resources of a namespace (None: there is none of that name), and the deployments that other resources of the chain name.
+
+    ``at``: the time for which it is made; None: now."""
 
     key: Callable[[Resource], Awaitable[ApiKey]]
     baseten: Callable[[ApiKey], Baseten]
-    prices: Callable[[Baseten], Awaitable[Prices]]
+    prices: Callable[[Baseten], Awaitable[PriceList | None]]
+    other: Callable[[str, str], Awaitable[Resource | None]]
+    named_by_others: Callable[[Resource], Awaitable[frozenset[str]]]
+    at: datetime | None = None
+
+    def now(self) -> datetime:
+        return self.at or datetime.now(UTC)
 
 
 async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
@@ -114,7 +153,7 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
         case Decided():
             if problem := await _no_chain(decision):
                 return replace(base, problem=problem)
-            return _told(base, decision, await means.prices(decision.baseten))
+            return _told(base, decision, means.at)
         case _:
             assert_never(decision)
 
@@ -128,22 +167,46 @@ async def _decision(resource: Resource, means: Means) -> Decision:
     known = resource.status.environment
     facts = Facts(created_at=known.created_at if known else None)
     later = 0.0
+    prices: PriceList | None = None
+    others = await _followed(resource, means)
+    upward = upstream(resource, others.get)
+    named = await means.named_by_others(resource) if resource.spec.cleanup else frozenset()
+
+    async def key() -> ApiKey:
+        nonlocal prices
+        found = await means.key(resource)
+        prices = await means.prices(means.baseten(found))
+        return found
 
     def sources() -> Sources:
         return Sources(
-            key=lambda: means.key(resource),
+            key=key,
             baseten=means.baseten,
-            now=lambda: datetime.now(UTC),
+            now=means.now,
             monotonic=lambda: time.monotonic() + later,
             timing=Timing(),
+            prices=lambda _: prices,
+            named_by_others=lambda: named,
         )
 
-    decision = await decide(Known(resource, resource.status.operations, facts), sources())
+    decision = await decide(Known(resource, resource.status.operations, facts, upstream=upward), sources())
     if isinstance(decision, Decided) and decision.facts.differs and not decision.world.spec_changed:
         later = LONG_SECONDS
         known_now = Facts(created_at=decision.facts.created_at, differs=decision.facts.differs)
-        decision = await decide(Known(resource, resource.status.operations, known_now), sources())
+        decision = await decide(Known(resource, resource.status.operations, known_now, upstream=upward), sources())
     return decision
+
+
+async def _followed(resource: Resource, means: Means) -> dict[str, Resource]:
+    """Whom it follows with promoteFrom, directly or not, by name."""
+    found: dict[str, Resource] = {}
+    rule = resource.spec.promote_from
+    while rule is not None and rule.name not in found and rule.name != resource.name:
+        other = await means.other(resource.namespace, rule.name)
+        if other is None:
+            break
+        found[rule.name], rule = other, other.spec.promote_from
+    return found
 
 
 async def _no_chain(decided: Decided) -> str | None:
@@ -159,21 +222,36 @@ async def _no_chain(decided: Decided) -> str | None:
     return None
 
 
-def _told(base: Planned, decided: Decided, prices: Prices) -> Planned:
-    plan, environment = decided.plan, decided.world.environment
+def _told(base: Planned, decided: Decided, at: datetime | None) -> Planned:
+    plan, world = decided.plan, decided.world
+    environment, prices = world.environment, world.gates.prices
     calls = tuple(_call(action.change, environment) for action in plan.actions)
-    before = scales_of(environment)
-    after = _after(plan, before)
+    before = _running(environment)
+    gates = {(each.hold.reason, each.hold.message) for each in plan.held}
     return replace(
         base,
         calls=calls,
         drift=plan.drift,
-        notes=tuple(finding.whole for finding in plan.findings),
-        cost=cost_now(environment.deployments if environment else (), prices),
-        before=span(before.values(), prices),
-        after=span(after.values(), prices),
+        held=tuple(rollout_status(each.hold, each.plan) for each in plan.held),
+        notes=tuple(finding.whole for finding in plan.findings if (finding.reason, finding.message) not in gates),
+        cost=running_cost(environment, prices),
+        before=cost(before.values(), prices.prices) if prices else None,
+        after=cost(_after(plan, before).values(), prices.prices) if prices else None,
         starts=sum(call.starts_deployment for call in calls),
+        clock=_clock(decided, at),
     )
+
+
+def _clock(decided: Decided, at: datetime | None) -> AtTime | None:
+    desired = decided.world.desired
+    if desired.schedule is None:
+        return None
+    values = {
+        f"chainletSettings[{each.name}].autoscalingSettings.{camel(path)}": shown(value)
+        for each in desired.chainlets
+        for path, value in (each.autoscaling.items() if at else ())
+    }
+    return AtTime(decided.world.now, desired.schedule, values)
 
 
 def _call(change: AnyChange, environment: Environment | None) -> Call:
@@ -199,7 +277,20 @@ def _changes(change: AnyChange, environment: Environment | None) -> Iterator[Dri
             yield from change.corrections
 
 
-def _after(plan: Plan, before: Mapping[str, Scale]) -> dict[str, Scale]:
+def _running(environment: Environment | None) -> dict[str, Running]:
+    """As Baseten shows the settings of the environment, by chainlet."""
+    found = {}
+    for state in environment.chainlets if environment else ():
+        found[state.name] = _scaled(state.instance_type.id if state.instance_type else None, state.autoscaling or {})
+    return found
+
+
+def _scaled(type_id: str | None, scaling: Settings) -> Running:
+    """A chainlet's type and bounds, with Baseten's own where nobody has chosen others; no replica runs yet."""
+    return Running(type_id, 0, int(scaling.get("min_replica", 0)), int({**DEFAULT_MAX, **scaling}[MAX]))
+
+
+def _after(plan: Plan, before: Mapping[str, Running]) -> dict[str, Running]:
     """Each chainlet's bounds and type once the calls have had their effect. A promoted deployment keeps the environment's settings."""
     after = dict(before)
     for action in plan.actions:
@@ -207,13 +298,12 @@ def _after(plan: Plan, before: Mapping[str, Scale]) -> dict[str, Scale]:
         match change:
             case CreateEnvironment():
                 for name, type_id, scaling in change.chainlets:
-                    after[name] = scale(type_id or DEFAULT_TYPE, scaling)
+                    after[name] = _scaled(type_id or DEFAULT_TYPE, scaling)
             case UpdateAutoscaling():
                 for name, scaling in change.changes.items():
-                    if name in after:
-                        old = after[name]
-                        least, most = scaling.get("min_replica", old.least), scaling.get("max_replica", old.most)
-                        after[name] = Scale(old.type_id, int(least), int(most))
+                    if old := after.get(name):
+                        there: Settings = {"min_replica": old.fewest or 0, MAX: old.most or 0}
+                        after[name] = _scaled(old.type_id, {**there, **scaling})
             case UpdateInstanceTypes():
                 for name, type_id in change.changes.items():
                     if name in after:

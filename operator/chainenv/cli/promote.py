@@ -31,7 +31,7 @@ def command(name: str, deployment: str, dry_run: bool, force: bool) -> None:
 async def _promote(name: str, deployment: str, dry_run: bool, force: bool) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
-        refuse_promote_from(resource)
+        refuse_promote_from(resource, "promote", deployment)
         if spec(resource).get("deploymentID") == deployment:
             report(resource, f"spec.deploymentID is {deployment} already: nothing to change", field="spec.deploymentID", changed=False)
             return

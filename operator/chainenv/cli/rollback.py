@@ -37,7 +37,7 @@ async def _rollback(name: str, to: str | None, dry_run: bool, force: bool) -> No
 def _target(resource: Object, to: str | None) -> str:
     """Raises CommandError with what to do instead."""
     who, name = named(resource), resource["metadata"]["name"]
-    refuse_promote_from(resource)
+    refuse_promote_from(resource, "rollback", to or rollback_target(resource))
     served = [str(each.get("deploymentID")) for each in history(resource)]
     current = deployment_id(resource, "currentDeployment")
     target = to or rollback_target(resource)

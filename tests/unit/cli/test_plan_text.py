@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from datetime import UTC, datetime
+from typing import Any
 
-import pytest
-
-from chainenv.cli.cost import Scale, Span, hourly, span
 from chainenv.cli.output import plain_tree
 from chainenv.cli.plan_text import markdown, nodes, summary
-from chainenv.cli.planned import Call, Planned
-from chainenv.crd.types import Drift
+from chainenv.cli.planned import AtTime, Call, Planned
+from chainenv.crd.types import CostStatus, Drift, RolloutStatus, ScheduleStatus
 
 CHANGE = Drift(path="chainletSettings[A].instanceTypeID", desired="4x16", actual="2x8")
+
+
+def cost(**amounts: Any) -> CostStatus:
+    return CostStatus(currency="USD", **{"per_hour": "0.00", **amounts})
+
+
 ROLLOUT = Planned(
     "team-a",
     "staging",
     "environment staging of chain abcd1234",
     calls=(Call("UpdateInstanceTypes", "A instanceTypeID 2x8 -> 4x16", (CHANGE,), True),),
     notes=("a note",),
-    cost=Decimal("1.5"),
-    before=Span(Decimal(0), Decimal(3)),
-    after=Span(Decimal(0), None),
+    cost=cost(per_hour="1.50"),
+    before=cost(min_per_hour="0.00", max_per_hour="3.00"),
+    after=cost(min_per_hour="0.00"),
     starts=1,
 )
 QUIET = Planned("team-a", "production", "environment production of chain abcd1234")
@@ -59,20 +63,36 @@ def test_nothing_of_a_name_or_a_message_is_markup() -> None:
     assert "\x1b" not in text
 
 
-@pytest.mark.parametrize(
-    ("counted", "expected"),
-    [
-        ([], Decimal(0)),
-        ([("2x8", 2), ("1x2", 1)], Decimal("0.30")),
-        ([("2x8", 0), ("unknown", 0)], Decimal(0)),
-        ([("2x8", 1), ("unknown", 1)], None),
-        ([(None, 1)], None),
-    ],
-)
-def test_what_replicas_cost(counted: list[tuple[str | None, int]], expected: Decimal | None) -> None:
-    prices = {"2x8": Decimal("0.002"), "1x2": Decimal("0.001")}
-    assert hourly(counted, prices) == expected
+def test_a_rollout_that_waits_is_something_to_do() -> None:
+    opens = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    held = (
+        RolloutStatus(waits_for="Approval", plan="9f3c1a2b", message="it waits for approval"),
+        RolloutStatus(waits_for="Window", plan="11111111", message="it waits for the next window", next_window=opens),
+    )
+    plan = Planned("team-a", "staging", "environment staging of chain abcd1234", held=held)
+    assert plan.differs
+    assert list(plain_tree(nodes([plan]))) == [
+        "team-a/staging  environment staging of chain abcd1234",
+        "  rollout waits for Approval, plan 9f3c1a2b",
+        "    it waits for approval",
+        "  rollout waits for Window, plan 11111111, next window 2026-12-01 08:00:00Z",
+        "    it waits for the next window",
+        "  cost: ? USD an hour now; from fewest to most replicas ?-? before, ?-? after",
+    ]
+    assert summary([plan, QUIET]) == "2 environments, 0 calls, 0 deployments started, 2 rollouts held back"
+    assert "> **rollout waits for Approval, plan 9f3c1a2b**: it waits for approval\n" in markdown([plan])
+    assert plan.data()["held"][0] == {"waitsFor": "Approval", "plan": "9f3c1a2b", "message": "it waits for approval"}
 
 
-def test_the_span_is_from_the_fewest_to_the_most_replicas() -> None:
-    assert span([Scale("2x8", 1, 4)], {"2x8": Decimal("0.01")}) == Span(Decimal("0.60"), Decimal("2.40"))
+def test_what_the_clock_makes_of_the_schedules() -> None:
+    at = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    path = "chainletSettings[A].autoscalingSettings.minReplica"
+    clock = AtTime(at, ScheduleStatus(active="day", next_change=at.replace(hour=18)), {path: "4"})
+    plan = Planned("team-a", "staging", "environment staging of chain abcd1234", clock=clock)
+    assert list(plain_tree(nodes([plan])))[1:] == [
+        "  at 2026-12-01 08:00:00Z schedule day is active; next change 2026-12-01 18:00:00Z",
+        f"    {path}  4",
+        "  nothing to do",
+    ]
+    assert f"- `{path}`: `4`" in markdown([Planned("a", "b", "c", clock=clock, notes=("n",))])
+    assert plan.data()["schedule"]["active"] == "day"
