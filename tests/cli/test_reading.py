@@ -131,7 +131,7 @@ def test_programs_get_the_resource(serving: Stage, typed: Typed) -> None:
 
 def test_what_comes_from_elsewhere_cannot_steer_a_terminal(stage: Stage, typed: Typed) -> None:
     stage.apply(resource())
-    set_status(stage, conditions=[condition("Ready", "False", "Failed", HOSTILE)], endpoints={"run": HOSTILE})
+    set_status(stage, conditions=[condition("Ready", "False", "Failed", HOSTILE)], endpoints={"run": HOSTILE, "async": HOSTILE})
     for shown in (typed("status").stdout, COLOUR.sub("", typed.on_terminal("status", columns=200))):
         assert r"\x1b]0;owned\x07\x9b2Jnext\rline" in shown
         assert not {"\x1b", "\x07", "\x9b"} & set(shown)
