@@ -183,3 +183,18 @@ def test_abort_deactivates_the_candidate_of_a_real_rollout(stage: Stage, typed: 
     stage.wait_condition("Stalled", "True", "RolloutAborted")
     assert stage.simulator.deployment(candidate)["status"] in ("DEACTIVATING", "INACTIVE")
     assert stage.see()["status"]["currentDeployment"]["id"] == current
+
+
+def test_a_cleanup_is_planned_as_far_as_nobody_names_the_deployment(stage: Stage, typed: Typed) -> None:
+    before = existing(stage)
+    stage.run_operator()
+    stage.apply(resource())
+    stage.wait_settled()
+    stage.simulator.add_deployment(CHAIN, environment="staging", active=True, deployment_id="dep-new")
+    stage.wait_for("both stand in the history", lambda seen: len(seen["status"]["history"]) == 2 and is_settled(seen))
+    manifest = resource(cleanup={"keepLast": 0})
+    (planned,) = plan(typed, manifest)
+    assert [(call["operation"], before in call["text"]) for call in planned["calls"]] == [("Deactivate", True)]
+    assert planned["cost"]["after"] == planned["cost"]["before"], "what serves stays"
+    stage.apply(resource("another", managementPolicy="Pause", deploymentID=before))
+    assert plan(typed, manifest, code=0)[0]["calls"] == []

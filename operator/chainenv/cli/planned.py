@@ -308,7 +308,7 @@ def _after(plan: Plan, before: Mapping[str, Running]) -> dict[str, Running]:
                 for name, type_id in change.changes.items():
                     if name in after:
                         after[name] = replace(after[name], type_id=type_id)
-            case Deactivate():
+            case Deactivate(former=False):
                 after.clear()
             case _:
                 pass
