@@ -60,6 +60,9 @@ def test_an_approval_is_planned_shown_given_and_used_up(stage: Stage, typed: Typ
     (planned,) = plan(typed, manifest)
     (held,) = planned["held"]
     assert (planned["calls"], planned["notes"], held["waitsFor"]) == ([], [], "Approval")
+    text = typed("plan", "-f", "-", code=2, input=json.dumps(manifest), **KEY).stdout
+    assert f"  rollout waits for Approval, plan {held['plan']}\n    {held['message']}\n" in text
+    assert "1 environment, 0 calls, 0 deployments started, 1 rollout held back" in text
     stage.run_operator()
     stage.apply(manifest)
     waiting = rollout(stage, "Approval")
