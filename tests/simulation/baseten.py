@@ -27,6 +27,8 @@ class Baseten:
         self.chainlets = dict(chainlets)
         self.deployments: dict[str, Deployment] = {}
         self.environments: dict[str, Environment] = {}
+        self.shown: dict[str, set[str]] = {}
+        """By environment's name: every deployment that a read has shown as the current one."""
         self._count = 0
         self.next_fails = 0
         self.garbled: Json = {}
@@ -314,6 +316,13 @@ class Baseten:
         self.turn_off(made)
         return {"success": True, "no_op": already}
 
+    def _delete_deployment(self, parameters: Mapping[str, str], _: Json) -> Json:
+        made = self._known(parameters["chain_deployment_id"])
+        if any(made in (e.current, e.candidate) for e in self.environments.values()):
+            raise RefusedError(400, "the deployment is in use")
+        del self.deployments[made.id]
+        return {"id": made.id, "deleted": True, "chain_id": self.chain}
+
     # -- what it shows -----------------------------------------------------------------------------------------------
 
     def _time(self, seconds: float) -> str:
@@ -325,6 +334,8 @@ class Baseten:
 
     def show(self, environment: Environment) -> Json:
         visible = environment.current is not None and environment.current.served
+        if environment.current is not None:
+            self.shown.setdefault(environment.name, set()).add(environment.current.id)
         promotion = {
             name: value for name, value in {**_copy(environment.promotion), **self.garbled}.items() if name not in self.shape.hides
         }

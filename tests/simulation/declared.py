@@ -52,7 +52,7 @@ def differs(spec: Json, shown: Json | None, promoted: bool) -> str | None:
 def allowed(sent: Sent, spec: Json) -> bool:
     body, chainlets = sent.body, {c["chainletName"]: c for c in spec.get("chainletSettings", ())}
     if sent.endpoint == "promote":
-        return bool(body["deployment_id"] == spec.get("deploymentID"))
+        return "promoteFrom" in spec or bool(body["deployment_id"] == spec.get("deploymentID"))
     if sent.endpoint == "update_instance_types":
         return all(declared_types(spec).get(u["chainlet_name"]) == u["instance_type_id"] for u in body["updates"])
     if sent.endpoint == "update_autoscaling":
@@ -63,7 +63,7 @@ def allowed(sent: Sent, spec: Json) -> bool:
         each = body.get("chainlet_settings") or ()
         types = all(declared_types(spec).get(c["chainlet_name"], "1x2") == c.get("instance_type_id", "1x2") for c in each)
         return types and all(_scaling(c, chainlets) for c in each) and _settings(body.get("promotion_settings") or {}, spec)
-    return sent.endpoint == "deactivate"
+    return sent.endpoint in ("deactivate", "delete_deployment")
 
 
 def _scaling(update: Json, chainlets: Json) -> bool:

@@ -27,7 +27,7 @@ HOUR, DAY = 3600.0, 86_400.0
 FOR_A_PERSON = ("RolloutFailed", "ChainletNotFound", "DeploymentNotFound")
 PASSING = ("Unavailable", "RateLimited")
 MOST_READS, MOST_WRITES, MOST_KUBE_WRITES = 600, 60, 600
-MOST_JOURNAL = 12
+MOST_JOURNAL = 22
 MOST_BYTES = 500 * 1024
 
 
@@ -77,6 +77,7 @@ class Invariants:
         self.restricted_until: dict[str, float] = {}
         self.edges_held = 0
         self.approved: set[tuple[str, str]] = set()
+        self.aborted: set[tuple[str, str]] = set()
         self.carried_out: defaultdict[tuple[str, int, str], list[Sent]] = defaultdict(list)
         """By object, journal and plan: the calls that its approval was for."""
         self.disturbed_at = 0.0
@@ -102,7 +103,9 @@ class Invariants:
             return
         if raw["metadata"].get("finalizers"):
             self.held.add(uid)
-        self.approved.add((uid, str((raw["metadata"].get("annotations") or {}).get(gated.APPROVE))))
+        annotations = raw["metadata"].get("annotations") or {}
+        self.approved.add((uid, str(annotations.get(gated.APPROVE))))
+        self.aborted.add((uid, str(annotations.get(gated.ABORT))))
         last = next((s for _, u, _, s in reversed(self.specs) if u == uid), None)
         if last == spec:
             return
@@ -138,7 +141,9 @@ class Invariants:
         raw = self._api.objects.get(sent.by)
         self._owned(sent, raw, now)
         self._serving_goes_on(sent, raw)
+        self._cleaned_up(sent, raw)
         self._affordable(sent, now)
+        self._proven(sent, now)
         if sent.endpoint not in ROLLOUTS:
             return
         self._gated(sent, raw, now)
@@ -189,7 +194,7 @@ class Invariants:
                 self.broken("no rollout without approval", f"#{sent.number} {sent.endpoint}, plan {plan or 'none'}")
 
     def _serving_goes_on(self, sent: Sent, raw: Raw | None) -> None:
-        """What serves is deactivated by deletion alone. A read that is a minute old may be wrong."""
+        """What serves is deactivated by deletion alone, never by an abort or in cleaning up. An old read may be wrong."""
         environment = self._baseten.environments.get(raw["spec"]["environmentName"]) if raw else None
         if sent.endpoint != "deactivate" or raw is None or "deletionTimestamp" in raw["metadata"] or environment is None:
             return
@@ -198,6 +203,27 @@ class Invariants:
         named = current is not None and current.id == sent.parameters["chain_deployment_id"]
         if named and not stale and self._net.loop.now - environment.switched > GRACE:
             self.broken("what serves is never deactivated", f"#{sent.number} {sent.parameters['chain_deployment_id']}")
+
+    def _cleaned_up(self, sent: Sent, raw: Raw | None) -> None:
+        """But for a deletion, and for what a person aborts, only what served here before goes: never what anybody needs."""
+        if sent.endpoint not in ("deactivate", "delete_deployment") or raw is None or "deletionTimestamp" in raw["metadata"]:
+            return
+        what = sent.parameters["chain_deployment_id"]
+        if sent.endpoint == "deactivate" and (raw["metadata"]["uid"], what) in self.aborted:
+            return
+        used = {d.id for e in self._baseten.environments.values() for d in (e.current, e.candidate, *e.queue) if d}
+        wanted = {each["spec"].get("deploymentID") for each in self._api.objects.values()}
+        served = self._baseten.shown.get(raw["spec"]["environmentName"], ())
+        if "cleanup" not in raw["spec"] or what in used | wanted or what not in served:
+            self.broken("cleanup touches nothing that is needed", f"#{sent.number} {sent.endpoint} {what}")
+
+    def _proven(self, sent: Sent, now: float) -> None:
+        """A follower promotes what its source has served."""
+        followed = {s["promoteFrom"]["name"] for s in self._recent(now, STALE_SPEC, sent.by) if "promoteFrom" in s}
+        if sent.endpoint != "promote" or not followed:
+            return
+        if not any(sent.body["deployment_id"] in self._baseten.shown.get(source, ()) for source in followed):
+            self.broken("a follower promotes what the source proved", f"#{sent.number} {sent.body['deployment_id']}")
 
     def _affordable(self, sent: Sent, now: float) -> None:
         """For what the process has read: a call that raises the worst case keeps to every budget of the last minutes."""
@@ -400,7 +426,7 @@ class Invariants:
                 continue
             shown = self._baseten.show(environment) if environment else None
             if synced["status"] == "True":
-                problem = self._problem(spec, shown, self._promoted(spec), self._net.writer)
+                problem = self._problem(spec, shown, self._promoted(spec), self._net.writer) or self._behind(spec, environment)
                 if problem:
                     self.broken("Synced only when true", f"at the end: {problem}")
             elif not self._excused(synced["reason"], meta["uid"], self._meant(spec), environment, shown):
@@ -433,6 +459,13 @@ class Invariants:
         if problem:
             self.broken("an edge is acted on", problem)
 
+    def _behind(self, spec: Json, environment: Environment | None) -> str | None:
+        """What the source serves and the follower never promoted."""
+        source = self._baseten.environments.get(spec.get("promoteFrom", {}).get("name", ""))
+        if source is None or source.current is None or environment is None or source.current.id in environment.promoted:
+            return None
+        return f"{source.current.id} of {source.name} was never promoted here"
+
     def _excused(self, reason: str, uid: str, spec: Json, environment: Environment | None, shown: Json | None) -> bool:
         """Whether a reason that is not in sync is true."""
         off = any(d.status in OFF for s, _, _ in self.rollouts for i in s.started if (d := self._baseten.deployments.get(i)))
@@ -443,9 +476,10 @@ class Invariants:
         there = {c["chainlet_name"] for c in (shown or {}).get("chainlet_settings", ())}
         target = self._baseten.deployments.get(spec.get("deploymentID") or "")
         promoted = environment is not None and spec.get("deploymentID") in (None, *environment.promoted)
+        behind = self._behind(spec, environment) is not None
         unanswered = sum(1 for s, whose, _ in self.rollouts if whose == uid and not s.answered)
         return {
-            "NotConverging": differs(spec, shown, promoted) is not None or unanswered >= 2,  # only a person makes a third try
+            "NotConverging": differs(spec, shown, promoted) is not None or behind or unanswered >= 2,  # only a person makes a third try
             "RolloutFailed": off or candidate_off,
             "RolloutAborted": off,
             "BudgetExceeded": spec.get("budget") is not None,

@@ -66,8 +66,18 @@ def draw_rivals(seed: int) -> Story:
         at += rng.choice((0.05, 0.5, 3, 20, 120, 600)) * (0.5 + rng.random())
         steps.append(Step(round(at, 2), *_step(rng)))
     again = [s for s in base.steps if s.kind in ("edit", "stranger", "trouble")][:2]
-    steps += [replace(s, at=round(rng.uniform(1, HOUR), 2)) for s in again]
-    return replace(base, steps=tuple(sorted(steps, key=lambda s: s.at)), seconds=3 * HOUR, quiet=HOUR, neighbours=0)
+    steps += [replace(s, at=round(rng.uniform(1, HOUR), 2), more=_at_any_time(s.more)) for s in again]
+    declared = {name: _windowless(value) if name == "rollout" else value for name, value in base.spec.items()}
+    return replace(base, spec=declared, steps=tuple(sorted(steps, key=lambda s: s.at)), seconds=3 * HOUR, quiet=HOUR, neighbours=0)
+
+
+def _at_any_time(edit: dict[str, Any]) -> dict[str, Any]:
+    return {**edit, "value": _windowless(edit["value"])} if edit.get("field") == "rollout" else edit
+
+
+def _windowless(rollout: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Three hours may pass without any window: what waits for one would still wait at the end."""
+    return rollout and {name: value for name, value in rollout.items() if name != "windows"}
 
 
 def _step(rng: Random) -> tuple[str, dict[str, Any]]:
