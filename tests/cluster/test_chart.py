@@ -55,6 +55,7 @@ EVERYTHING: dict[str, Any] = {
         "logLevel": "debug",
         "chainletMetrics": False,
         "resourceMetrics": False,
+        "audit": "off",
     },
     "crds": {"annotations": {"example.com/owner": "platform"}},
     "serviceAccount": {"name": "custom", "annotations": {"example.com/role": "x"}},

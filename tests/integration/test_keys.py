@@ -144,7 +144,7 @@ def _secrets() -> list[Json]:
 def asked(scene: Scene, cases: list[Case], since: int = 0) -> list[Entry]:
     """The calls about these resources' chains."""
     chains = {case.chain for case in cases}
-    return [entry for entry in scene.stage.simulator.journal(since=since) if entry.path.split("/")[3] in chains]
+    return [entry for entry in scene.stage.simulator.journal(since=since) if set(entry.path.split("/")[3:4]) & chains]
 
 
 # -- what is said ----------------------------------------------------------------------------------------------------
