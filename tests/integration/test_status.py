@@ -105,8 +105,9 @@ def test_a_status_that_somebody_edited_is_healed_and_nothing_is_sent(running: St
 
 
 def _without_times(seen: Json) -> Json:
-    """The status as it has to come back; when a condition was seen again anew is another matter."""
+    """The status as it has to come back; since when a condition or a deployment was observed is another matter."""
     status = {**seen["status"]}
+    status["history"] = [{k: v for k, v in each.items() if k != "since"} for each in status.get("history", ())]
     status["conditions"] = [{k: v for k, v in each.items() if k != "lastTransitionTime"} for each in status.get("conditions", ())]
     return status
 
