@@ -30,7 +30,12 @@ def no_environment(case: Case) -> None:
 def serving(case: Case, **spec: object) -> None:
     """Adopted, and as declared."""
     case.existing().apply(**spec)
-    case.wait_settled()
+    _wait_at_rest(case)
+
+
+def _wait_at_rest(case: Case) -> None:
+    """Also what it costs is there, so that the next status is the work's own."""
+    case.wait_for("settled, and its cost is known", lambda seen: is_settled(seen) and "cost" in seen["status"])
 
 
 def serving_to_be_switched_off(case: Case) -> None:
@@ -40,13 +45,13 @@ def serving_to_be_switched_off(case: Case) -> None:
 def serving_with_a_push(case: Case) -> None:
     case.existing().pushed(f"dep-{case.name}")
     case.apply()
-    case.wait_settled()
+    _wait_at_rest(case)
 
 
 def serving_with_a_push_to_copy(case: Case) -> None:
     case.existing().pushed(f"dep-{case.name}")
     case.apply(promotionSettings={"redeployOnPromotion": True})
-    case.wait_settled()
+    _wait_at_rest(case)
 
 
 def applied(**spec: object) -> Callable[[Case], object]:

@@ -22,7 +22,7 @@ from .harness.case import Case
 from .harness.cluster import STRANGER
 from .harness.manifests import chainlet
 from .harness.operator import OperatorProcess, environment
-from .harness.stage import Stage, is_handled
+from .harness.stage import Stage, is_handled, is_settled
 from .harness.waiting import PATIENCE_SECONDS, wait_until
 
 HASTY = {"chainenv.app.health:READY_SECONDS": 2.0, "chainenv.kube.cluster:CONTACT_SECONDS": 0.3}
@@ -39,7 +39,7 @@ def stage(apart: Stage) -> Stage:
 def settled(stage: Stage) -> Case:
     case = Case(stage, f"heard-{stage.namespace}").existing()
     case.apply()
-    case.wait_settled()
+    case.wait_for("settled, and its cost is known: nothing else is written", lambda seen: is_settled(seen) and "cost" in seen["status"])
     return case
 
 
