@@ -15,15 +15,15 @@ import click
 from ..api import Baseten, NotFound
 from ..api import models as m
 from ..core.cost import EXACT, PriceList, per_hour, usd
+from ..core.environment import ENDING, SERVING
 from .baseten import calling, read_prices
 from .commands import run
 from .key import key_for_chain
 from .options import cluster_options, given, key_options
 from .output import DOUBTFUL, FAINT, GOOD, Cell, Cells, emit, print_table
-from .view import SERVING, moment
+from .view import moment
 
 _COLUMNS = ("DEPLOYMENT", "STATUS", "CREATED", "REPLICAS", "USD/HOUR", "SERVES")
-OFF = frozenset({"INACTIVE", "DEACTIVATING"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Row:
     @property
     def unused(self) -> bool:
         """Whether no environment has it, and it may run all the same."""
-        return not self.serves and self.status not in OFF
+        return not self.serves and self.status not in ENDING
 
     def data(self) -> dict[str, Any]:
         return {
@@ -55,7 +55,7 @@ class Row:
         }
 
     def cells(self) -> Cells:
-        style = GOOD if self.status in SERVING else FAINT if self.status in OFF else DOUBTFUL
+        style = GOOD if self.status in SERVING else FAINT if self.status in ENDING else DOUBTFUL
         cost = "?" if self.cost is None else usd(self.cost)
         serves = Cell("unused", DOUBTFUL) if self.unused else Cell(", ".join(self.serves))
         return [self.id, Cell(self.status, style), moment(self.created), str(self.replicas), cost, serves]

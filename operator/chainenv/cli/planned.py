@@ -164,8 +164,6 @@ def _advice(error: Exception) -> str:
 
 async def _decision(resource: Resource, means: Means) -> Decision:
     """A difference in instance types is believed by a second read: then that one is made at once."""
-    known = resource.status.environment
-    facts = Facts(created_at=known.created_at if known else None)
     later = 0.0
     prices: PriceList | None = None
     others = await _followed(resource, means)
@@ -189,7 +187,7 @@ async def _decision(resource: Resource, means: Means) -> Decision:
             named_by_others=lambda: named,
         )
 
-    decision = await decide(Known(resource, resource.status.operations, facts, upstream=upward), sources())
+    decision = await decide(Known(resource, resource.status.operations, Facts.of(resource), upstream=upward), sources())
     if isinstance(decision, Decided) and decision.facts.differs and not decision.world.spec_changed:
         later = LONG_SECONDS
         known_now = Facts(created_at=decision.facts.created_at, differs=decision.facts.differs)

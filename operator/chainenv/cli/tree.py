@@ -8,11 +8,12 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from ..core.calendar import CalendarError, Edge, next_edges, schedules_of
+from ..core.environment import SERVING
 from ..crd.base import FINALIZER
 from ..crd.types import Schedule
 from .deployments_of import history
 from .output import BAD, DOUBTFUL, FAINT, GOOD, STRONG, Cell, Cells, Node
-from .view import SERVING, Condition, Object, conditions, deployment_id, environment_name, items, moment, part, spec, status
+from .view import Condition, Object, conditions, deployment_id, environment_name, items, moment, part, spec, status
 
 _FAILED = frozenset({"BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED", "UNHEALTHY", "INACTIVE", "DEACTIVATING"})
 

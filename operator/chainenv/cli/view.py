@@ -9,8 +9,6 @@ from typing import Any
 
 Object = Mapping[str, Any]
 
-SERVING = frozenset({"ACTIVE", "SCALED_TO_ZERO", "WAKING_UP"})
-
 
 def status(resource: Object) -> Object:
     return _mapping(resource.get("status"))

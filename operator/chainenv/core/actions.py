@@ -11,6 +11,7 @@ from ..crd.enums import Operation
 from ..crd.types import Drift, JournalEntry
 from .findings import EventRecord, Finding, Severity
 from .gates import Hold
+from .text import changed
 
 if TYPE_CHECKING:
     from .changes import AnyChange
@@ -47,6 +48,20 @@ class Change(ABC):
     @abstractmethod
     def event(self) -> EventRecord:
         """After Baseten took it."""
+
+
+class Correction(Change):
+    """A change that ends differences between what is declared and what is observed."""
+
+    __slots__ = ()
+    differences: tuple[Drift, ...]
+
+    @property
+    def corrections(self) -> tuple[Drift, ...]:
+        return self.differences
+
+    def describe(self) -> str:
+        return changed(self.differences)
 
 
 @dataclass(frozen=True, slots=True)

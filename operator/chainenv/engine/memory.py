@@ -9,6 +9,7 @@ from datetime import datetime
 from ..api import BasetenError
 from ..core.changes.instance_types import fingerprint
 from ..core.environment import SERVING
+from ..core.resource import Resource
 from ..core.world import World, entry_id, serving_id
 from ..crd.types import JournalEntry
 
@@ -41,6 +42,12 @@ class Facts:
     differs: Since | None = None
     observed_since: Mapping[str, float] = field(default_factory=dict)
     key: str = ""
+
+    @classmethod
+    def of(cls, resource: Resource) -> Facts:
+        """What the status alone says, before any read."""
+        known = resource.status.environment
+        return cls(created_at=known.created_at if known else None)
 
     def advance(self, world: World, now: float) -> Facts:
         """With one more successful read; ``now`` is when it was answered, monotonic."""

@@ -95,9 +95,8 @@ class Reconciler:
         """Another object of the same name starts without a memory."""
         memory = self._memories.get(key)
         if memory is None or memory.uid != resource.uid:
-            known, journal = resource.status.environment, resource.status.operations
-            facts = Facts(created_at=known.created_at if known else None)
-            memory = self._memories[key] = Memory(resource.uid, self._ports.now(), Learned(journal, journal), facts)
+            journal = resource.status.operations
+            memory = self._memories[key] = Memory(resource.uid, self._ports.now(), Learned(journal, journal), Facts.of(resource))
             if resource.unreadable:
                 log.warning("%d entries of the journal cannot be read and are left out", resource.unreadable)
         return memory

@@ -9,14 +9,14 @@ from typing import ClassVar
 from ...crd.enums import Operation
 from ...crd.types import Drift
 from .. import messages
-from ..actions import Change, PlanBuilder
+from ..actions import Correction, PlanBuilder
 from ..cost import HIGHEST, without_raises
 from ..desired import DesiredChainlet
 from ..environment import Environment
 from ..findings import EventRecord
 from ..journal import begin
 from ..reasons import Event
-from ..text import camel, changed, names, shown
+from ..text import camel, names, shown
 from ..values import Settings, digest
 from ..world import World
 from .budget import autoscaling_budget
@@ -24,20 +24,13 @@ from .corrections import has_changed_unseen, is_to_be_sent
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateAutoscaling(Change):
+class UpdateAutoscaling(Correction):
     """``changes``: by chainlet."""
 
     operation: ClassVar[Operation] = Operation.AUTOSCALING
     counted_as: ClassVar[str] = "autoscaling"
     changes: Mapping[str, Settings]
     differences: tuple[Drift, ...]
-
-    @property
-    def corrections(self) -> tuple[Drift, ...]:
-        return self.differences
-
-    def describe(self) -> str:
-        return changed(self.differences)
 
     def event(self) -> EventRecord:
         return messages.corrected(Event.AUTOSCALING_CORRECTED, self.differences)

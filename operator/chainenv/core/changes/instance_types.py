@@ -9,13 +9,13 @@ from typing import ClassVar
 from ...crd.enums import Operation, Outcome
 from ...crd.types import Drift, JournalEntry
 from .. import messages
-from ..actions import Change, PlanBuilder
+from ..actions import Correction, PlanBuilder
 from ..environment import Environment
 from ..findings import EventRecord
 from ..journal import begin_rollout, unsettled
 from ..reasons import Reason
 from ..retries import Send, retry_decision
-from ..text import changed, names, shown
+from ..text import names, shown
 from ..values import digest
 from ..world import World
 from .budget import types_budget, types_fit_later
@@ -24,7 +24,7 @@ from .rollouts import is_held_back
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateInstanceTypes(Change):
+class UpdateInstanceTypes(Correction):
     """``changes``: instance type ids by chainlet."""
 
     operation: ClassVar[Operation] = Operation.INSTANCE_TYPES
@@ -32,13 +32,6 @@ class UpdateInstanceTypes(Change):
     starts_deployment: ClassVar[bool] = True
     changes: Mapping[str, str]
     differences: tuple[Drift, ...]
-
-    @property
-    def corrections(self) -> tuple[Drift, ...]:
-        return self.differences
-
-    def describe(self) -> str:
-        return changed(self.differences)
 
     def event(self) -> EventRecord:
         return messages.instance_types_changed(self.differences)

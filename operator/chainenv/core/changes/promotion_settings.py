@@ -8,19 +8,19 @@ from typing import ClassVar
 from ...crd.enums import Operation
 from ...crd.types import Drift
 from .. import messages
-from ..actions import Change, PlanBuilder
+from ..actions import Correction, PlanBuilder
 from ..environment import Environment
 from ..findings import EventRecord
 from ..journal import begin
 from ..reasons import Event
-from ..text import camel, changed, names, shown
+from ..text import camel, names, shown
 from ..values import CLEANUP, ROLLING, SURGE, UNAVAILABLE, Settings, Value, digest
 from ..world import World
 from .corrections import has_changed_unseen, is_to_be_sent
 
 
 @dataclass(frozen=True, slots=True)
-class UpdatePromotionSettings(Change):
+class UpdatePromotionSettings(Correction):
     """``cleanup_inside``: the cleanup strategy in its older place, inside rolling_deploy_config; with ``cleanup_outside`` in both."""
 
     operation: ClassVar[Operation] = Operation.PROMOTION_SETTINGS
@@ -29,13 +29,6 @@ class UpdatePromotionSettings(Change):
     differences: tuple[Drift, ...]
     cleanup_inside: bool = False
     cleanup_outside: bool = False
-
-    @property
-    def corrections(self) -> tuple[Drift, ...]:
-        return self.differences
-
-    def describe(self) -> str:
-        return changed(self.differences)
 
     def event(self) -> EventRecord:
         return messages.corrected(Event.PROMOTION_SETTINGS_CORRECTED, self.differences)
