@@ -6,6 +6,8 @@ decides what becomes of the call. work.py has the rows and the columns; what a r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from chainenv_sandbox.baseten.journal import Entry
@@ -24,9 +26,13 @@ STOP = "here"
 
 
 @pytest.fixture
-def case(apart: Stage) -> Case:
-    """Each cell has a chain and a namespace of its own under the one API server and the one simulator."""
-    return Case(apart, f"cell-{apart.namespace}")
+def case(apart: Stage) -> Iterator[Case]:
+    """Each cell has a chain and a namespace of its own under the one API server and the one simulator.
+
+    Settings show as soon as they are taken: while they do not, another life sends them again, which changes nothing.
+    """
+    with apart.options(autoscaling_seconds=0):
+        yield Case(apart, f"cell-{apart.namespace}")
 
 
 def stop_there(case: Case, proxy: Proxy, work: Work, boundary: Boundary) -> None:
