@@ -85,13 +85,17 @@ def _knowing(entry: JournalEntry, others: set[str]) -> JournalEntry:
 
 def lookups(journal: tuple[JournalEntry, ...], environment: Environment | None) -> tuple[str, ...]:
     """Deployments that a recovered journal waits for and the environment does not show: to be read by id."""
-    if environment is None or environment.promoting:
+    if environment is None:
         return ()
     there = {d.id for d in environment.deployments}
+
+    def is_followed(entry: JournalEntry) -> bool:
+        if entry.outcome == Outcome.FAILED:
+            return _moved_on(environment, entry)
+        return entry.outcome == Outcome.ACCEPTED and not entry.settled and not environment.promoting
+
     return tuple(
-        e.deployment_id
-        for e in journal
-        if e.operation in ROLLOUTS and e.outcome == Outcome.ACCEPTED and not e.settled and e.deployment_id and e.deployment_id not in there
+        e.deployment_id for e in journal if e.operation in ROLLOUTS and e.deployment_id and e.deployment_id not in there and is_followed(e)
     )
 
 
@@ -118,9 +122,19 @@ def _recovered(world: World, environment: Environment, entry: JournalEntry) -> J
         return _concluded(world, environment, entry) or _lost(world, entry)
     if entry.outcome == Outcome.ACCEPTED and not entry.settled:
         return _followed(world, environment, entry)
-    if entry.outcome == Outcome.FAILED and _moved_on(environment, entry):
+    if entry.outcome == Outcome.FAILED and _moved_on(environment, entry) and not _may_yet_serve(world, environment, entry):
         return _settled(world, environment, entry)
     return entry
+
+
+def _may_yet_serve(world: World, environment: Environment, entry: JournalEntry) -> bool:
+    """Whether what serves is older than the deployment that was given up: an earlier rollout was late too, and this one still waits."""
+    if entry.deployment_id is None or entry.deployment_id in {d.id for d in environment.deployments}:
+        return False
+    if entry.deployment_id not in world.looked_up:
+        return True
+    found = world.looked_up[entry.deployment_id]
+    return found is not None and _is_newer(found, environment.current)
 
 
 def _lost(world: World, entry: JournalEntry) -> JournalEntry:

@@ -21,6 +21,7 @@ OLD = environment(state("A", SMALL))
 SHOWN = environment(state("A", LARGE))
 ROLLING = environment(state("A", LARGE), candidate=deployment("dep-new", "BUILDING", created=1))
 ROLLED = environment(state("A", LARGE), current=deployment("dep-new", created=1))
+GONE: dict[str, Deployment | None] = {"d": None}
 
 
 def after(
@@ -165,12 +166,32 @@ def test_a_failed_rollout_says_which_deployment_and_how() -> None:
         (answered(TYPES, 5, outcome="Failed", deployment_id="d"), OLD),
         ("Failed", "d", False),
     ),
-    Case("types, another one since", "the failure is history", (answered(TYPES, 5, outcome="Failed", deployment_id="d"), ROLLED), None),
+    Case(
+        "types, another one since", "the failure is history", (answered(TYPES, 5, outcome="Failed", deployment_id="d"), ROLLED, GONE), None
+    ),
     Case(
         "promotion, another one since",
         "the failure is history",
-        (answered(PROMOTE, 5, outcome="Failed", deployment_id="d"), ROLLED),
+        (answered(PROMOTE, 5, outcome="Failed", deployment_id="d"), ROLLED, GONE),
         ("Accepted", "d", True),
+    ),
+    Case(
+        "promotion, a later one since",
+        "what serves was made after it",
+        (answered(PROMOTE, 5, outcome="Failed", deployment_id="d"), ROLLED, {"d": deployment("d", created=2)}),
+        ("Accepted", "d", True),
+    ),
+    Case(
+        "promotion, an earlier one since",
+        "another late one of ours: this one may still wait behind it",
+        (answered(PROMOTE, 5, outcome="Failed", deployment_id="d"), ROLLED, {"d": deployment("d", created=0)}),
+        ("Failed", "d", False),
+    ),
+    Case(
+        "promotion, not looked up",
+        "one cannot tell yet",
+        (answered(PROMOTE, 5, outcome="Failed", deployment_id="d"), ROLLED),
+        ("Failed", "d", False),
     ),
     Case("refused, a promotion runs", "that explains the refusal", (answered(PROMOTE, 5, outcome="Refused"), ROLLING), None),
     Case("refused", "stays reported", (answered(PROMOTE, 5, outcome="Refused"), OLD), ("Refused", None, False)),
