@@ -61,21 +61,20 @@ def demo() -> None:
     root = checkout()
     if root is None:
         raise click.ClickException("the demo applies the files of a checkout (crds/, deploy/samples/): run it from one")
-    sys.exit(_play(root, started))
-
-
-def _play(root: Path, started: float) -> int:
     finished = False
     try:
         with interrupted_by_signals(), ExitStack() as stack:
             stage = _set(stack, root)
-            operator = _story(stage, started)
+            operator = _create(stage.shell)
+            stage.shell.narrate(f"Serving, {time.monotonic() - started:.1f} s after the start of this demo.")
+            _roll(stage.shell)
+            _correct(stage)
             finished = True
             if sys.stdin.isatty() and sys.stdout.isatty():
                 _stay(stage.shell, operator)
     except KeyboardInterrupt:
         report("stopped")
-    return 0 if finished else INTERRUPTED
+    sys.exit(0 if finished else INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,10 @@ def _set(stack: ExitStack, root: Path) -> Stage:
     plane = stack.enter_context(ControlPlane.start())
     simulator = stack.enter_context(start_simulator(keys={"default": SIMULATOR_KEY}))
     logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chainenv-demo-", ignore_cleanup_errors=True)))
-    variables = _path(plane) | {
+    # What must be on PATH so that `kubectl` and `chainenv` are the ones used here.
+    wanted = {"kubectl": plane.kubectl_program, "chainenv": Path(sys.executable).parent / "chainenv"}
+    missing = [str(program.parent) for name, program in wanted.items() if (found := shutil.which(name)) is None or Path(found) != program]
+    variables = ({"PATH": ":".join([*missing, "$PATH"])} if missing else {}) | {
         "KUBECONFIG": str(plane.kubeconfig),
         "BASETEN_BASE_URL": simulator.base_url,
         "BASETEN_API_KEY": SIMULATOR_KEY,
@@ -99,51 +101,27 @@ def _set(stack: ExitStack, root: Path) -> Stage:
     return Stage(shell, simulator.base_url)
 
 
-def _path(plane: ControlPlane) -> dict[str, str]:
-    """What must be on PATH so that `kubectl` and `chainenv` are the ones used here."""
-    wanted = {"kubectl": plane.kubectl_program, "chainenv": Path(sys.executable).parent / "chainenv"}
-    missing = [str(program.parent) for name, program in wanted.items() if (found := shutil.which(name)) is None or Path(found) != program]
-    return {"PATH": ":".join([*missing, "$PATH"])} if missing else {}
-
-
-def _story(stage: Stage, started: float) -> Child:
+def _create(shell: Shell) -> Child:
     """Returns the operator, which goes on running."""
-    operator = _begin(stage.shell)
-    _create(stage.shell)
-    stage.shell.narrate(f"Serving, {time.monotonic() - started:.1f} s after the start of this demo.")
-    deployment = _inspect(stage.shell)
-    _roll(stage.shell, deployment)
-    _correct(stage)
-    return operator
-
-
-def _begin(shell: Shell) -> Child:
     shell.narrate("A real Kubernetes API server and a simulator of Baseten run on this machine. To use them from another terminal:")
     for line in shell.exports():
         click.echo(line)
     shell.narrate("Install the resource's definition, and start the operator. It polls Baseten more often than it would in production.")
     shell.run("kubectl apply --server-side -f crds/")
     shell.run(f"kubectl wait '{ESTABLISHED}' --timeout=30s -f crds/")
-    return shell.background("chainenv run --progress-seconds=1 --poll-seconds=5 --metrics-port=0 --probe-port=0")
-
-
-def _create(shell: Shell) -> None:
+    operator = shell.background("chainenv run --progress-seconds=1 --poll-seconds=5 --metrics-port=0 --probe-port=0")
     shell.narrate("A ChainEnvironment names a chain and the settings of an environment. The operator creates the environment on Baseten.")
     shell.run(f"kubectl apply -f {SAMPLE}")
     shell.narrate("Baseten deploys the chain; the resource shows how far it is. (Ctrl-C ends a watch.)")
     shell.follow("kubectl get chenv staging --watch", until=r"\bACTIVE +\d+ +True\b")
+    return operator
 
 
-def _inspect(shell: Shell) -> str:
-    """Returns the deployment's id."""
+def _roll(shell: Shell) -> None:
     shell.run("kubectl wait chenv/staging --for=condition=Ready --timeout=60s")
-    shown = shell.run("kubectl get chenv staging -o wide")
+    deployment = shell.run("kubectl get chenv staging -o wide").splitlines()[1].split()[3]
     shell.narrate("The events record what the operator has done.")
     shell.run("kubectl describe chenv staging | sed -n '/^Events:/,$p'")
-    return shown.splitlines()[1].split()[3]
-
-
-def _roll(shell: Shell, deployment: str) -> None:
     shell.narrate("Change the instance types of both chainlets in the manifest, and apply it again.")
     shell.run(f"diff {SAMPLE} {CHANGED_SAMPLE} | grep instanceTypeID")
     shell.narrate(
@@ -163,20 +141,15 @@ def _correct(stage: Stage) -> None:
     shell.narrate("Somebody changes a setting on Baseten by hand: up to 9 replicas, where the manifest has 3.")
     if shutil.which("curl"):
         shell.run(BY_HAND)
-    else:
-        _patch(stage.base_url, NINE)
+    else:  # the same request, sent from here
+        url = AUTOSCALING.replace("$BASETEN_BASE_URL", stage.base_url)
+        click.echo(f"PATCH {url} {NINE} (sent from here: there is no curl on PATH)")
+        headers = {"Authorization": f"Api-Key {SIMULATOR_KEY}", "Content-Type": "application/json"}
+        click.echo(httpx.patch(url, content=NINE, headers=headers, trust_env=False).raise_for_status().text)
     shell.narrate("The operator finds it at its next poll and corrects it.")
     shell.follow(CORRECTION, until="maxReplica")
     shell.run("kubectl wait chenv/staging --for=condition=Synced --timeout=60s")
     shell.run(MAX_REPLICA)
-
-
-def _patch(base_url: str, body: str) -> None:
-    """The same request, on a machine without curl."""
-    url = AUTOSCALING.replace("$BASETEN_BASE_URL", base_url)
-    click.echo(f"PATCH {url} {body} (sent from here: there is no curl on PATH)")
-    headers = {"Authorization": f"Api-Key {SIMULATOR_KEY}", "Content-Type": "application/json"}
-    click.echo(httpx.patch(url, content=body, headers=headers, trust_env=False).raise_for_status().text)
 
 
 def _stay(shell: Shell, operator: Child) -> None:

@@ -53,8 +53,9 @@ class Shell:
             each.require_alive()
 
     def exports(self) -> list[str]:
-        """As a person would type them in another terminal."""
-        return [f"export {name}={_quoted(value)}" for name, value in self._variables.items()]
+        """As a person would type them in another terminal: $PATH stays to be expanded by the shell."""
+        quoted = {name: f'"{value}"' if "$PATH" in value else shlex.quote(value) for name, value in self._variables.items()}
+        return [f"export {name}={value}" for name, value in quoted.items()]
 
     def narrate(self, text: str) -> None:
         click.echo(f"\n{click.style(f'# {text}', fg='cyan')}")
@@ -127,8 +128,3 @@ class _Shown:
             text += "\n"
         click.echo(text[len(self.text) :], nl=False)
         self.text = text
-
-
-def _quoted(value: str) -> str:
-    """$PATH stays to be expanded by the shell."""
-    return f'"{value}"' if "$PATH" in value else shlex.quote(value)

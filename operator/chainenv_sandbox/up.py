@@ -48,10 +48,18 @@ def run(options: Options) -> None:
         with interrupted_by_signals(), ExitStack() as stack:
             plane = None if options.kubeconfig else _control_plane(stack, options)
             kubeconfig = (options.kubeconfig or options.write_kubeconfig).absolute()
-            _apply_crds(options, plane, kubeconfig)
+            root = checkout()
+            directory = options.crds or (root / "crds" if root and plane else None)
+            if files := sorted(directory.glob("*.yaml")) if directory else []:
+                report(f"applying {', '.join(file.name for file in files)}")
+                apply_crds(plane.kubectl_program if plane else ensure_kubectl(), files, kubeconfig)
             variables = {"KUBECONFIG": str(kubeconfig)}
             if options.baseten:
-                variables |= _simulator(stack, options.baseten_port)
+                from chainenv_sandbox.baseten.process import start_simulator
+
+                simulator = stack.enter_context(start_simulator(keys={"default": SIMULATOR_KEY}, port=options.baseten_port))
+                report(f"the Baseten simulator serves at {simulator.base_url}")
+                variables |= {"BASETEN_BASE_URL": simulator.base_url, "BASETEN_API_KEY": SIMULATOR_KEY}
             _announce(variables, plane)
             while True:
                 if plane:
@@ -87,25 +95,15 @@ def _control_plane(stack: ExitStack, options: Options) -> ControlPlane:
     target, text = options.write_kubeconfig.absolute(), plane.kubeconfig.read_text()
     target.parent.mkdir(parents=True, exist_ok=True)
     write_private(target, text)
-    stack.callback(_remove, target, text)
+
+    def remove() -> None:
+        """Unless somebody else, such as a second sandbox, has written it since."""
+        if target.exists() and target.read_text() == text:
+            target.unlink()
+
+    stack.callback(remove)
     report(f"etcd and kube-apiserver serve at {plane.url} after {time.monotonic() - started:.1f} s")
     return plane
-
-
-def _remove(kubeconfig: Path, text: str) -> None:
-    """Unless somebody else, such as a second sandbox, has written it since."""
-    if kubeconfig.exists() and kubeconfig.read_text() == text:
-        kubeconfig.unlink()
-
-
-def _apply_crds(options: Options, plane: ControlPlane | None, kubeconfig: Path) -> None:
-    root = checkout()
-    directory = options.crds or (root / "crds" if root and plane else None)
-    files = sorted(directory.glob("*.yaml")) if directory else []
-    if not files:
-        return
-    report(f"applying {', '.join(file.name for file in files)}")
-    apply_crds(plane.kubectl_program if plane else ensure_kubectl(), files, kubeconfig)
 
 
 def apply_crds(program: Path, files: Iterable[Path], kubeconfig: Path) -> None:
@@ -132,30 +130,21 @@ def checkout() -> Path | None:
     return operator.parent if operator.name == "operator" and (operator.parent / "crds").is_dir() else None
 
 
-def _simulator(stack: ExitStack, port: int) -> dict[str, str]:
-    from chainenv_sandbox.baseten.process import start_simulator
-
-    simulator = stack.enter_context(start_simulator(keys={"default": SIMULATOR_KEY}, port=port))
-    report(f"the Baseten simulator serves at {simulator.base_url}")
-    return {"BASETEN_BASE_URL": simulator.base_url, "BASETEN_API_KEY": SIMULATOR_KEY}
-
-
 def _announce(variables: dict[str, str], plane: ControlPlane | None) -> None:
     """On stdout, and fit to be sourced by a shell."""
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
-    if plane and plane.audit_log:
-        click.echo(f"# audit log: {plane.audit_log}")
-    for line in [*_first_steps(), *(_with_baseten() if "BASETEN_BASE_URL" in variables else ()), "Ctrl-C stops everything."]:
+    lines = [f"audit log: {plane.audit_log}"] if plane and plane.audit_log else []
+    lines += [
+        "In another terminal, with the lines above:",
+        "  chainenv run --poll-seconds=5 --probe-port=0 --metrics-port=0    # the operator, against this sandbox",
+        *([f"  kubectl apply -f {SAMPLE}"] if checkout() else ()),
+        "  kubectl get chainenvironments -A --watch",
+        *(_with_baseten() if "BASETEN_BASE_URL" in variables else ()),
+        "Ctrl-C stops everything.",
+    ]
+    for line in lines:
         click.echo(f"# {line}".rstrip())
-
-
-def _first_steps() -> Iterator[str]:
-    yield "In another terminal, with the lines above:"
-    yield "  chainenv run --poll-seconds=5 --probe-port=0 --metrics-port=0    # the operator, against this sandbox"
-    if checkout():
-        yield f"  kubectl apply -f {SAMPLE}"
-    yield "  kubectl get chainenvironments -A --watch"
 
 
 def _with_baseten() -> Iterator[str]:
@@ -168,26 +157,24 @@ def _with_baseten() -> Iterator[str]:
     yield "A second one:"
     yield _control("POST", "chains", '{"id": "efgh5678", "chainlets": ["Embed", "Rank"]}')
     yield ""
-    chain = DEFAULT_CHAINS[0]
     yield "Make things go wrong:"
-    for text, method, path, body in _troubles(chain.id, chain.chainlets[0]):
+    first, chainlet = DEFAULT_CHAINS[0].id, DEFAULT_CHAINS[0].chainlets[0]
+    drift = json.dumps({"autoscaling": {chainlet: {"max_replica": 9}}})
+    for text, method, path, body in (
+        ("drift, as if somebody changed a setting", "PATCH", f"chains/{first}/environments/production", drift),
+        ("the next deployment fails", "POST", f"chains/{first}/failures", '{"status": "BUILD_FAILED"}'),
+        ("Baseten answers 503 to the next 20 calls", "POST", "faults", '{"kind": "answer", "status": 503, "times": 20}'),
+        ("the answer to the next change is lost", "POST", "faults", '{"kind": "reset", "point": "after_effect", "method": "PATCH"}'),
+        ("at most 2 requests a second", "PATCH", "options", '{"rate_limit": 2}'),
+        ("the key is revoked", "DELETE", "keys/default", ""),
+        ("no fault any more", "DELETE", "faults", ""),
+        ("all as in the beginning, the key too", "POST", "reset", ""),
+    ):
         yield f"{text}:"
         yield _control(method, path, body)
     yield ""
     yield "Every call that the operator made:"
     yield '  curl -fsS "$BASETEN_BASE_URL/_control/journal"'
-
-
-def _troubles(chain: str, chainlet: str) -> Iterator[tuple[str, str, str, str]]:
-    drift = json.dumps({"autoscaling": {chainlet: {"max_replica": 9}}})
-    yield "drift, as if somebody changed a setting", "PATCH", f"chains/{chain}/environments/production", drift
-    yield "the next deployment fails", "POST", f"chains/{chain}/failures", '{"status": "BUILD_FAILED"}'
-    yield "Baseten answers 503 to the next 20 calls", "POST", "faults", '{"kind": "answer", "status": 503, "times": 20}'
-    yield "the answer to the next change is lost", "POST", "faults", '{"kind": "reset", "point": "after_effect", "method": "PATCH"}'
-    yield "at most 2 requests a second", "PATCH", "options", '{"rate_limit": 2}'
-    yield "the key is revoked", "DELETE", "keys/default", ""
-    yield "no fault any more", "DELETE", "faults", ""
-    yield "all as in the beginning, the key too", "POST", "reset", ""
 
 
 def _control(method: str, path: str, body: str) -> str:

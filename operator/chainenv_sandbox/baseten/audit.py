@@ -105,16 +105,13 @@ class AuditLog:
         shown.sort(key=_place, reverse=newest_first)
         rest = shown if after is None else [one for one in shown if (_place(one) < after) is newest_first and _place(one) != after]
         more = len(rest) > limit
-        cursor = _cursor(rest[limit - 1], direction) if more else None
+        last = f"{direction} {rest[limit - 1].at!r} {rest[limit - 1].number}" if more else ""
+        cursor = base64.urlsafe_b64encode(last.encode()).decode() or None
         return {"items": [one.as_json() for one in rest[:limit]], "pagination": {"has_more": more, "cursor": cursor}}
 
 
 def _place(one: Entry) -> tuple[float, int]:
     return one.at, one.number
-
-
-def _cursor(last: Entry, direction: str) -> str:
-    return base64.urlsafe_b64encode(f"{direction} {last.at!r} {last.number}".encode()).decode()
 
 
 def _position(query: Mapping[str, list[str]]) -> tuple[tuple[float, int] | None, str]:
@@ -152,9 +149,8 @@ class _Wanted:
             "chain_deployment_ids": one.data.get("chain_deployment_id"),
             "deployment_ids": one.data.get("deployment_id"),
         }
-        return all(name not in self._query or value in self._query[name] for name, value in shown.items()) and self._found(one)
-
-    def _found(self, one: Entry) -> bool:
+        if any(name in self._query and value not in self._query[name] for name, value in shown.items()):
+            return False
         texts = (value for name, value in one.data.items() if name.endswith(("_id", "_name")) and isinstance(value, str))
         return any(self._search in text.casefold() for text in (*texts, one.environment or ""))
 

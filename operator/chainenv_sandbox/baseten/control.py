@@ -19,6 +19,7 @@ from chainenv_sandbox.baseten.matching import Match
 from chainenv_sandbox.baseten.simulation import Simulation
 
 T = TypeVar("T")
+Operation = Callable[[web.Request, JsonObject], Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _MATCH = {one.name for one in fields(Match)}
 
@@ -73,7 +74,7 @@ class Control:
             ("GET", "started", self.started),
         ]
         for method, path, operation in [*table, *person.table(self._simulation)]:
-            app.router.add_route(method, f"/_control/{path}", _handler(operation))
+            app.router.add_route(method, f"/_control/{path}", handler(operation))
 
     def state(self, _: web.Request, __: JsonObject) -> JsonObject:
         simulation = self._simulation
@@ -161,7 +162,9 @@ class Control:
         return self._simulation.world.started(request.query.get("chain"))
 
 
-def _handler(operation: Callable[[web.Request, JsonObject], Any]) -> Handler:
+def handler(operation: Operation) -> Handler:
+    """Of a control API: JSON in and out, errors as bodies with a message."""
+
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             body = await request.json() if request.can_read_body else {}
@@ -169,7 +172,7 @@ def _handler(operation: Callable[[web.Request, JsonObject], Any]) -> Handler:
             return web.json_response(await result if asyncio.iscoroutine(result) else result)
         except ApiError as error:
             return web.json_response(error.body(), status=error.status)
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             return web.json_response(invalid(f"{type(error).__name__}: {error}").body(), status=400)
         except TimeoutError:
             return web.json_response({"code": "TIMEOUT", "message": "It did not happen in time."}, status=408)

@@ -92,7 +92,8 @@ async def answer(fault: Fault, request: web.Request, usual: web.Response | None)
         status = fault.status if 300 <= fault.status < 400 else 307
         return web.Response(status=status, headers={"Location": fault.location, **fault.headers})
     if fault.kind == "garbage":
-        return await _garbage(fault, request, usual)
+        text = usual.body if usual is not None and isinstance(usual.body, bytes) else b'{"name": "'
+        return await _cut(request, text) if fault.garbage == "cut" else _garbage(fault, text)
     if fault.kind == "trickle":
         return await _trickle(fault, request, usual or web.json_response({}))
     if isinstance(fault.body, str):
@@ -111,24 +112,17 @@ def reset(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def _garbage(fault: Fault, request: web.Request, usual: web.Response | None) -> web.StreamResponse:
-    text = usual.body if usual is not None and isinstance(usual.body, bytes) else b'{"name": "'
-    if fault.garbage == "cut":
-        return await _cut(request, text)
+def _garbage(fault: Fault, text: bytes) -> web.Response:
     status = fault.status if 200 <= fault.status < 300 else 200
-    content = _garbage_content(fault, text)
     kind = "text/html" if fault.garbage == "html" else "application/json"
-    return web.Response(status=status, body=content, content_type=kind, headers=fault.headers)
-
-
-def _garbage_content(fault: Fault, text: bytes) -> bytes:
-    if fault.garbage == "huge":
-        return b'{"padding": "' + b"x" * fault.size + b'"}'
-    return {
+    content: dict[Garbage, bytes] = {
         "html": _HTML.encode(),
         "truncated_json": text[: len(text) // 2 + 1],
+        "huge": b'{"padding": "' + b"x" * (fault.size if fault.garbage == "huge" else 0) + b'"}',
+        "empty": b"",
         "wrong_json": b'["not", "an", "object"]',
-    }.get(fault.garbage, b"")
+    }
+    return web.Response(status=status, body=content[fault.garbage], content_type=kind, headers=fault.headers)
 
 
 async def _cut(request: web.Request, text: bytes) -> web.StreamResponse:

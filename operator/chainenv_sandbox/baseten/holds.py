@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -51,7 +52,8 @@ class Hold:
                     await self._count(gone=1)
                 if gone and self.if_gone != "wait":
                     break
-                await _wait(self.open)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.open.wait(), _LOOK_SECONDS)
         finally:
             await self._count(held=-1)
         if gone and self.if_gone == "drop" and self.point == "before_effect":
@@ -67,14 +69,6 @@ class Hold:
     async def wait_caught(self, count: int, gone: int) -> None:
         async with self.changed:
             await self.changed.wait_for(lambda: self.caught >= count and self.gone >= gone)
-
-
-async def _wait(event: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(_LOOK_SECONDS):
-            await event.wait()
-    except TimeoutError:
-        return
 
 
 class HoldPoints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainenv_sandbox.baseten.model import ChainletSettings, Deployment, Environment
+from chainenv_sandbox.baseten.model import Autoscaling, ChainletSettings, Deployment, Environment
 from chainenv_sandbox.baseten.options import Options
 from chainenv_sandbox.baseten.timeline import FAILED, OFF, Timeline
 
@@ -49,8 +49,9 @@ def fall_idle(deployment: Deployment, options: Options, now: float) -> None:
 def settle(environment: Environment, options: Options, now: float) -> None:
     """Everything that time has done to the environment since it was last read."""
     for name, settings in environment.chainlets.items():
-        if settings.pending:
-            _apply_autoscaling(environment, name, settings, options, now)
+        while settings.pending and settings.pending[0][0] <= now:
+            at, values = settings.pending.pop(0)
+            _apply_autoscaling(environment, name, values, options, at)
     if environment.candidate is not None:
         _advance_promotion(environment, environment.candidate, options, now)
     if environment.current is not None:
@@ -58,16 +59,14 @@ def settle(environment: Environment, options: Options, now: float) -> None:
         environment.activated = environment.activated or environment.current.activated(now)
 
 
-def _apply_autoscaling(environment: Environment, name: str, settings: ChainletSettings, options: Options, now: float) -> None:
-    while settings.pending and settings.pending[0][0] <= now:
-        at, values = settings.pending.pop(0)
-        settings.autoscaling = values
-        for deployment in (environment.current, environment.candidate):
-            for chainlet in deployment.chainlets if deployment else ():
-                if chainlet.name == name:
-                    chainlet.autoscaling = values.copy()
-        if values["min_replica"] and environment.current and environment.current.status(at) == "SCALED_TO_ZERO":
-            wake(environment.current, options, at)
+def _apply_autoscaling(environment: Environment, name: str, values: Autoscaling, options: Options, at: float) -> None:
+    environment.chainlets[name].autoscaling = values
+    for deployment in (environment.current, environment.candidate):
+        for chainlet in deployment.chainlets if deployment else ():
+            if chainlet.name == name:
+                chainlet.autoscaling = values.copy()
+    if values["min_replica"] and environment.current and environment.current.status(at) == "SCALED_TO_ZERO":
+        wake(environment.current, options, at)
 
 
 def _advance_promotion(environment: Environment, candidate: Deployment, options: Options, now: float) -> None:
@@ -90,14 +89,11 @@ def become_current(environment: Environment, deployment: Deployment, options: Op
     for name in environment.chainlets.keys() - deployment.types().keys():
         del environment.chainlets[name]
     if previous is not None and previous is not deployment and environment.scale_down_previous:
-        _clean_up(previous, environment.promotion["promotion_cleanup_strategy"], options, at)
-
-
-def _clean_up(previous: Deployment, strategy: str, options: Options, at: float) -> None:
-    if strategy == "DEACTIVATE":
-        deactivate(previous, options, at)
-    elif strategy == "SCALE_TO_ZERO" and previous.status(at) in ("ACTIVE", "WAKING_UP", "UNHEALTHY", "UPDATING"):
-        previous.timeline.then((at, "SCALED_TO_ZERO"))
+        strategy = environment.promotion["promotion_cleanup_strategy"]
+        if strategy == "DEACTIVATE":
+            deactivate(previous, options, at)
+        elif strategy == "SCALE_TO_ZERO" and previous.status(at) in ("ACTIVE", "WAKING_UP", "UNHEALTHY", "UPDATING"):
+            previous.timeline.then((at, "SCALED_TO_ZERO"))
 
 
 def _give_up(environment: Environment, options: Options) -> None:

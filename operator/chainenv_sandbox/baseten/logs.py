@@ -40,7 +40,17 @@ def read_logs(deployment: Deployment, chainlet_id: str, query: Mapping[str, list
         raise invalid("includes, excludes: at most 8 of each; text: at most 256 characters.")
     lines = [one for one in _lines(deployment, chainlet, now) if start <= one.at * 1000 <= end and _kept(one, values, query)]
     lines = sorted(lines, key=lambda one: one.at, reverse=_choice(values, "direction", ("asc", "desc")) != "asc")
-    return {"logs": [_as_json(one) for one in lines[:limit]]}
+    logs = [
+        {
+            "timestamp": str(int(one.at * 1_000_000_000)),
+            "message": one.message,
+            "replica": one.replica,
+            "request_id": one.request_id,
+            "level": one.level,
+        }
+        for one in lines[:limit]
+    ]
+    return {"logs": logs}
 
 
 def _whole(values: Mapping[str, str], name: str, default: int) -> int:
@@ -79,13 +89,3 @@ def _kept(line: LogLine, values: Mapping[str, str], query: Mapping[str, list[str
         return re.search(values.get("search_pattern", ""), line.message) is not None
     except re.error as error:
         raise invalid(f"search_pattern: {error}.") from error
-
-
-def _as_json(line: LogLine) -> JsonObject:
-    return {
-        "timestamp": str(int(line.at * 1_000_000_000)),
-        "message": line.message,
-        "replica": line.replica,
-        "request_id": line.request_id,
-        "level": line.level,
-    }

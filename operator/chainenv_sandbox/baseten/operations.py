@@ -127,7 +127,16 @@ def create_environment(call: Call) -> JsonObject:
         raise invalid("The environment name 'production' is reserved.")
     if name in chain.environments:
         raise refused(options.exists_status, f"Environment {name} already exists.")
-    settings = _new_settings(call, chain, request.get("chainlet_settings", []))
+    sent = {one["chainlet_name"]: one for one in request.get("chainlet_settings", ())}
+    rules.known_chainlets(sent, chain.chainlets, options)
+    types = {chainlet: rules.known_type(one["instance_type_id"], options) for chainlet, one in sent.items()}
+    settings = {
+        chainlet: ChainletSettings(
+            types[chainlet],
+            autoscaling=rules.merged_autoscaling(DEFAULT_AUTOSCALING, one.get("autoscaling_settings", {}), options),
+        )
+        for chainlet, one in sent.items()
+    }
     promotion = rules.merged_promotion(DEFAULT_PROMOTION, request.get("promotion_settings", {}), options)
     environment = world.add_environment(chain, name, settings, visible_at=world.now() + options.create_visible_after_seconds)
     environment.promotion = promotion
@@ -137,20 +146,6 @@ def create_environment(call: Call) -> JsonObject:
         environment.current = world.start(chain, environment, "create", world.types_for(chain, environment))
         call.record_start(environment.current)
     return wire.environment(environment, options, world.now())
-
-
-def _new_settings(call: Call, chain: Chain, sent: list[JsonObject]) -> dict[str, ChainletSettings]:
-    options = call.world.options
-    by_name = {one["chainlet_name"]: one for one in sent}
-    rules.known_chainlets(by_name, chain.chainlets, options)
-    types = {name: rules.known_type(one["instance_type_id"], options) for name, one in by_name.items()}
-    return {
-        name: ChainletSettings(
-            types[name],
-            autoscaling=rules.merged_autoscaling(DEFAULT_AUTOSCALING, one.get("autoscaling_settings", {}), options),
-        )
-        for name, one in by_name.items()
-    }
 
 
 def update_environment(call: Call) -> JsonObject:
@@ -184,14 +179,10 @@ def update_autoscaling(call: Call) -> JsonObject:
             call.record("CHAINLET_AUTOSCALING_SETTINGS_CHANGED", about, environment.name)
         environment.chainlets[name].pending.append((due, values))
     call.effect["changed_autoscaling"] = sorted(changes)
-    status = _autoscaling_status(call, environment)
+    status = options.autoscaling_status
+    if status == "auto":
+        status = "ACCEPTED" if environment.activated else "QUEUED"
     return {"status": status, "message": f"The update is {status.lower()}."}
-
-
-def _autoscaling_status(call: Call, environment: Environment) -> str:
-    if call.world.options.autoscaling_status != "auto":
-        return call.world.options.autoscaling_status
-    return "ACCEPTED" if environment.activated else "QUEUED"
 
 
 def update_instance_types(call: Call) -> JsonObject:
@@ -203,8 +194,7 @@ def update_instance_types(call: Call) -> JsonObject:
     started = None
     if changes:
         rules.not_busy(environment, options)
-        _set_types(call, environment, changes)
-        started = _redeploy(call, environment)
+        started = _roll_out_types(call, environment, changes)
         if (about := started or environment.current) is not None:
             for name, kind in changes.items():
                 event = records.about_type(about, name, CATALOGUE[kind].name)
@@ -217,7 +207,8 @@ def update_instance_types(call: Call) -> JsonObject:
     }
 
 
-def _set_types(call: Call, environment: Environment, changes: Mapping[str, str]) -> None:
+def _roll_out_types(call: Call, environment: Environment, changes: Mapping[str, str]) -> Deployment | None:
+    """The candidate that brings them; None when nothing is deployed there yet, or no rollout is to start."""
     at_once = environment.current is None or call.world.options.instance_types_visible == "at_once"
     for name, instance_type in changes.items():
         settings = environment.chainlets[name]
@@ -226,9 +217,6 @@ def _set_types(call: Call, environment: Environment, changes: Mapping[str, str])
         else:
             settings.next_instance_type = instance_type
     call.effect["changed_instance_types"] = sorted(changes)
-
-
-def _redeploy(call: Call, environment: Environment) -> Deployment | None:
     if environment.current is None or call.world.options.redeployment == "none":
         return None
     types = {name: one.wanted_type() for name, one in environment.chainlets.items()}
@@ -247,9 +235,10 @@ def promote(call: Call) -> JsonObject:
     if status in FAILED or (status in OFF and not options.promotes_inactive):
         raise invalid(f"Deployment {source.id} is {status}: it cannot be promoted.")
     deployment = source
-    if _needs_copy(source, environment):
-        wanted = {name: one.wanted_type() for name, one in environment.chainlets.items()}
-        types = {name: wanted.get(name, kind) for name, kind in source.types().items()}
+    wanted = {name: one.wanted_type() for name, one in environment.chainlets.items()}
+    types = {name: wanted.get(name, kind) for name, kind in source.types().items()}
+    elsewhere = source.environment not in (None, environment.name)
+    if elsewhere or types != source.types() or environment.promotion["redeploy_on_promotion"]:
         deployment = world.start(call.chain(), environment, "promote", types)
         call.record_start(deployment)
     call.effect["promoted"] = source.id
@@ -257,12 +246,6 @@ def promote(call: Call) -> JsonObject:
     if deployment is not environment.current:
         _take_in(call, environment, deployment, scale_down_previous=request["scale_down_previous_deployment"])
     return call.show(deployment)
-
-
-def _needs_copy(source: Deployment, environment: Environment) -> bool:
-    types = {name: one.wanted_type() for name, one in environment.chainlets.items()}
-    differs = any(types.get(name, kind) != kind for name, kind in source.types().items())
-    return source.environment not in (None, environment.name) or differs or bool(environment.promotion["redeploy_on_promotion"])
 
 
 def _take_in(call: Call, environment: Environment, deployment: Deployment, *, scale_down_previous: bool) -> None:

@@ -35,23 +35,16 @@ def start_simulator(
         command += ["--chain", f"{chain}:{','.join(chainlets)}"]
     for name, value in (options or {}).items():
         command += ["--option", f"{name}={json.dumps(value)}"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(keys)) as child:
-        try:
-            with Simulator(_base_url(child)) as simulator:
-                yield simulator
-        finally:
-            child.kill()
-
-
-def _environment(keys: Mapping[str, str] | None) -> dict[str, str]:
     path = os.pathsep.join(one for one in (_IMPORT_ROOT, os.environ.get("PYTHONPATH")) if one)
     given = {KEYS_VARIABLE: ",".join(f"{name}={value}" for name, value in keys.items())} if keys else {}
     kept = {name: value for name, value in os.environ.items() if name != KEYS_VARIABLE}
-    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **given}
-
-
-def _base_url(child: subprocess.Popen[str]) -> str:
-    line = child.stdout.readline().strip() if child.stdout else ""
-    if not line.startswith(_FIRST):
-        raise RuntimeError("The simulator did not start.")
-    return line.removeprefix(_FIRST)
+    environment = {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **given}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as child:
+        try:
+            line = child.stdout.readline().strip() if child.stdout else ""
+            if not line.startswith(_FIRST):
+                raise RuntimeError("The simulator did not start.")
+            with Simulator(line.removeprefix(_FIRST)) as simulator:
+                yield simulator
+        finally:
+            child.kill()

@@ -27,11 +27,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def add_public_routes(app: web.Application, simulation: Simulation) -> None:
     for (method, template), operation in TABLE.items():
         app.router.add_route(method, template, _handler(simulation, template, operation))
-    app.router.add_route("*", "/v1/{rest:.*}", _handler(simulation, "unknown", _unknown))
 
+    def unknown(_: Call) -> JsonObject:
+        raise not_found("Endpoint")
 
-def _unknown(call: Call) -> JsonObject:  # noqa: ARG001 - one signature for all operations
-    raise not_found("Endpoint")
+    app.router.add_route("*", "/v1/{rest:.*}", _handler(simulation, "unknown", unknown))
 
 
 def _handler(simulation: Simulation, template: str, operation: Operation) -> Handler:
@@ -63,7 +63,10 @@ class _Passage:
         if latency := self._simulation.options.latency_seconds:
             await asyncio.sleep(latency)
         try:
-            key = self._key()
+            key = self._simulation.keys.find(self._request.headers.get("Authorization"))
+            if key is None:
+                raise ApiError(self._simulation.options.auth_status, "PERMISSION_DENIED", "The API key is missing or invalid.")
+            self._entry.key, self._entry.key_ok = key.name, True
             if (response := self._limited(key)) is not None:
                 return response
             return await self._effect(key, raw)
@@ -71,14 +74,6 @@ class _Passage:
             return self._sent(web.json_response(error.body(), status=error.status))
         except ClientGoneError:
             return faults.reset(self._request)
-
-    def _key(self) -> Key:
-        key = self._simulation.keys.find(self._request.headers.get("Authorization"))
-        if key is None:
-            message = "The API key is missing or invalid."
-            raise ApiError(self._simulation.options.auth_status, "PERMISSION_DENIED", message)
-        self._entry.key, self._entry.key_ok = key.name, True
-        return key
 
     def _limited(self, key: Key) -> web.Response | None:
         options = self._simulation.options
@@ -110,26 +105,31 @@ class _Passage:
     def _operate(self, key: Key, raw: bytes) -> web.Response:
         path = dict(self._request.match_info)
         try:
-            if self._entry.method != "GET" and not self._may_write(key, self._environment(path, raw)):
+            if self._entry.method != "GET" and not self._may_write(key, path, raw):
                 raise ApiError(403, "PERMISSION_DENIED", "This key may not change this environment.")
             query = {name: self._request.query.getall(name) for name in self._request.query}
-            call = Call(self._simulation.world, path, query, _parsed(raw, self._entry.method), key, self._entry.effect)
+            try:
+                body = json.loads(raw) if raw and self._entry.method not in ("GET", "DELETE") else {}
+            except ValueError as error:
+                raise invalid("The body is not valid JSON.") from error
+            call = Call(self._simulation.world, path, query, body, key, self._entry.effect)
             return web.json_response(self._operation(call))
         except ApiError as error:
             return web.json_response(error.body(), status=error.status)
 
-    def _may_write(self, key: Key, environment: str | None) -> bool:
-        managers = self._simulation.world.managers.get(environment or "")
-        return key.may_write(environment) and (managers is None or key.user_id in managers)
-
-    def _environment(self, path: dict[str, str], raw: bytes) -> str | None:
-        """The environment a call is about, also when the body or the deployment names it."""
+    def _may_write(self, key: Key, path: dict[str, str], raw: bytes) -> bool:
+        """Whether the key may change the environment that the call is about, also when the body or the deployment names it."""
+        world = self._simulation.world
+        environment: str | None
         if "env_name" in path:
-            return path["env_name"]
-        if (deployment := self._simulation.world.deployments.get(path.get("chain_deployment_id", ""))) is not None:
-            return deployment.environment
-        body = _readable(raw)
-        return body.get("name") if isinstance(body, dict) else None
+            environment = path["env_name"]
+        elif (deployment := world.deployments.get(path.get("chain_deployment_id", ""))) is not None:
+            environment = deployment.environment
+        else:
+            body = _readable(raw)
+            environment = body.get("name") if isinstance(body, dict) else None
+        managers = world.managers.get(environment or "")
+        return key.may_write(environment) and (managers is None or key.user_id in managers)
 
     async def _faulty(self, point: Point, response: web.Response | None) -> web.StreamResponse | None:
         for fault in self._faults:
@@ -146,15 +146,6 @@ class _Passage:
     def _sent(self, response: R) -> R:
         self._entry.status = response.status
         return response
-
-
-def _parsed(raw: bytes, method: str) -> Any:
-    if method in ("GET", "DELETE") or not raw:
-        return {}
-    try:
-        return json.loads(raw)
-    except ValueError as error:
-        raise invalid("The body is not valid JSON.") from error
 
 
 def _readable(raw: bytes) -> Any:

@@ -77,9 +77,7 @@ _PROMOTE = Object(
 )
 
 
-@cache
-def _made(wire_shape: str, loose: bool, surge: int | None) -> _Bodies:
-    return _Bodies(wire_shape, loose, surge)
+_made = cache(_Bodies)
 
 
 def _bodies(options: Options) -> _Bodies:
@@ -162,16 +160,10 @@ def merged_promotion(base: JsonObject, sent: JsonObject, options: Options) -> Js
         result["rolling_deploy_config"] = {**(base["rolling_deploy_config"] or default_rolling_config(options)), **_kept(config, options)}
         if cleanup is not None and "promotion_cleanup_strategy" not in sent:
             result.update(_kept({"promotion_cleanup_strategy": cleanup}, options))
-    _rolling_rule(result, options)
-    return result
-
-
-def _rolling_rule(promotion: JsonObject, options: Options) -> None:
-    if not promotion["rolling_deploy"]:
-        return
-    config = promotion["rolling_deploy_config"] or default_rolling_config(options)
-    if bool(config["max_surge_percent"]) == bool(config["max_unavailable_percent"]):
+    rolling = result["rolling_deploy_config"] or default_rolling_config(options)
+    if result["rolling_deploy"] and bool(rolling["max_surge_percent"]) == bool(rolling["max_unavailable_percent"]):
         raise invalid("Exactly one of max_surge_percent and max_unavailable_percent must be non-zero for rolling deploys.")
+    return result
 
 
 def not_busy(environment: Environment, options: Options) -> None:

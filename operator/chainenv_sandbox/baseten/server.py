@@ -40,13 +40,14 @@ async def serve(simulation: Simulation, host: str, port: int, ready: Callable[[s
         await site.start()
         bound = runner.addresses[0][1]
         ready(f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}")
-        await _stopped()
+        await stopped()
     finally:
         simulation.holds.release()
         await runner.cleanup()
 
 
-async def _stopped() -> None:
+async def stopped() -> None:
+    """Returns at SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -24,13 +24,9 @@ class Whole:
         if not isinstance(value, int) or isinstance(value, bool):
             raise invalid(f"{at}: expected an integer.")
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
-            raise invalid(f"{at}: {value} is out of range ({self._range()}).")
+            allowed = f"at least {self.low}" if self.high is None else f"{self.low} to {self.high}"
+            raise invalid(f"{at}: {value} is out of range ({allowed}).")
         return value
-
-    def _range(self) -> str:
-        if self.high is None:
-            return f"at least {self.low}"
-        return f"{self.low} to {self.high}"
 
 
 @dataclass(frozen=True)

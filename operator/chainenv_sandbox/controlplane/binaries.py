@@ -33,12 +33,26 @@ from chainenv_sandbox.controlplane.assets import (
 from chainenv_sandbox.controlplane.kubectl import kubectl_on_path
 from chainenv_sandbox.controlplane.progress import report
 
+_ADVICE = f"""\
+Do one of these:
+- go online once; the binaries stay in the cache
+- install Go {versions.GO_MINIMUM} or newer
+- set KUBEBUILDER_ASSETS to a directory with etcd and kube-apiserver
+- use a cluster that is already there: chainenv-sandbox up --kubeconfig FILE"""
+
 
 def ensure_binaries(*, environ: Mapping[str, str] | None = None, index_url: str = envtest.INDEX_URL) -> Assets:
     """Takes milliseconds when they are there, seconds to minutes the first time. Raises BinariesError."""
     env = os.environ if environ is None else environ
     if chosen := env.get("KUBEBUILDER_ASSETS"):
-        return _chosen(Path(chosen).expanduser().absolute(), env)
+        directory = Path(chosen).expanduser().absolute()
+        kubectl = None if is_program(directory / KUBECTL) else kubectl_on_path(env)
+        if missing := _missing(directory, kubectl):
+            raise BinariesError(
+                f"KUBEBUILDER_ASSETS is {directory}, which has no executable {' and no '.join(missing)}. "
+                "Put it there, or unset KUBEBUILDER_ASSETS to have it fetched or built."
+            )
+        return _assets(directory, kubectl)
     store = store_in(cache_root(env))
     kubectl = kubectl_on_path(env)
     if not _missing(store, kubectl):
@@ -53,17 +67,6 @@ def ensure_kubectl(*, environ: Mapping[str, str] | None = None) -> Path:
     """For a cluster that is already there: a kubectl on PATH is enough. Raises BinariesError."""
     env = os.environ if environ is None else environ
     return kubectl_on_path(env) or ensure_binaries(environ=env).kubectl
-
-
-def _chosen(directory: Path, environ: Mapping[str, str]) -> Assets:
-    kubectl = None if is_program(directory / KUBECTL) else kubectl_on_path(environ)
-    missing = _missing(directory, kubectl)
-    if missing:
-        raise BinariesError(
-            f"KUBEBUILDER_ASSETS is {directory}, which has no executable {' and no '.join(missing)}. "
-            "Put it there, or unset KUBEBUILDER_ASSETS to have it fetched or built."
-        )
-    return _assets(directory, kubectl)
 
 
 def _missing(directory: Path, kubectl: Path | None) -> list[str]:
@@ -107,16 +110,5 @@ def _install(store: Path, kubectl: Path | None, environ: Mapping[str, str], inde
         except UnavailableError as reason:
             report(f"{name}: not possible: {reason}")
             failed.append(f"- {name}: {reason}")
-    raise BinariesError(_advice(store, failed))
-
-
-def _advice(store: Path, failed: list[str]) -> str:
-    lines = [f"etcd and kube-apiserver cannot be had for {this_platform()}. Tried:", f"- the cache {store}: incomplete", *failed]
-    lines += [
-        "Do one of these:",
-        "- go online once; the binaries stay in the cache",
-        f"- install Go {versions.GO_MINIMUM} or newer",
-        "- set KUBEBUILDER_ASSETS to a directory with etcd and kube-apiserver",
-        "- use a cluster that is already there: chainenv-sandbox up --kubeconfig FILE",
-    ]
-    return "\n".join(lines)
+    tried = [f"etcd and kube-apiserver cannot be had for {this_platform()}. Tried:", f"- the cache {store}: incomplete", *failed]
+    raise BinariesError("\n".join([*tried, _ADVICE]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import ssl
@@ -78,20 +79,12 @@ def free_ports(count: int) -> list[int]:
     """Below the range that systems take for outgoing connections, so that a port is still ours after a restart."""
     ports: list[int] = []
     for port in random.SystemRandom().sample(range(20000, 32000), 2000):
-        if _is_free(port):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, port))
             ports.append(port)
         if len(ports) == count:
             return ports
     raise RuntimeError("no free ports on the loopback interface")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
 
 
 def etcd(assets: Assets, directory: Path, client_port: int, peer_port: int) -> Component:

@@ -7,8 +7,6 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -34,41 +32,29 @@ class Archive:
 def install(store: Path, index_url: str) -> None:
     """Puts the three binaries into `store`. Raises UnavailableError, and BinariesError when the archive is not what the index says."""
     report(f"searching for a published envtest archive of Kubernetes v{versions.MAJOR}.{versions.MINOR} ({index_url})")
-    with _transport_errors(), httpx.Client(timeout=TIMEOUT, follow_redirects=True) as client:
-        archive = _choose(_index(client, index_url))
-        with tempfile.TemporaryFile() as file:
-            _download(client, archive, file)
-            _unpack(archive, file, store)
-
-
-@contextmanager
-def _transport_errors() -> Iterator[None]:
     try:
-        yield
+        with httpx.Client(timeout=TIMEOUT, follow_redirects=True) as client:
+            archive = _newest(client, index_url)
+            with tempfile.TemporaryFile() as file:
+                _download(client, archive, file)
+                _unpack(archive, file, store)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UnavailableError(str(error) or type(error).__name__) from error
 
 
-def _index(client: httpx.Client, url: str) -> dict[str, Any]:
+def _newest(client: httpx.Client, url: str) -> Archive:
+    """The newest patch of the wanted minor that has an archive for this platform. Pre-releases do not count."""
     response = client.get(url)
     response.raise_for_status()
     try:
-        releases = yaml.safe_load(response.text)["releases"]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+        releases: dict[str, Any] = dict(yaml.safe_load(response.text)["releases"])
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise UnavailableError(f"{url} is not an index of envtest releases") from error
-    if not isinstance(releases, dict):
-        raise UnavailableError(f"{url} is not an index of envtest releases")
-    return releases
-
-
-def _choose(releases: dict[str, Any]) -> Archive:
-    """The newest patch of the wanted minor that has an archive for this platform. Pre-releases do not count."""
     wanted = re.compile(rf"v{versions.MAJOR}\.{versions.MINOR}\.(\d+)")
     patches = sorted(((int(match[1]), version) for version in releases if (match := wanted.fullmatch(str(version)))), reverse=True)
     for _, version in patches:
         name = f"envtest-{version}-{this_platform()}.tar.gz"
-        entry = releases[version].get(name)
-        if entry:
+        if entry := releases[version].get(name):
             return Archive(name, entry["selfLink"], entry["hash"])
     raise UnavailableError(f"no archive of Kubernetes v{versions.MAJOR}.{versions.MINOR} for {this_platform()} is published")
 
@@ -98,18 +84,13 @@ def _unpack(archive: Archive, file: IO[bytes], store: Path) -> None:
         with tarfile.open(fileobj=file, mode="r:gz") as members:
             for member in members:
                 name = Path(member.name).name
-                if member.isfile() and name in missing:
-                    _write(members.extractfile(member), store / name)
+                if name in missing and member.isfile() and (source := members.extractfile(member)):
+                    with placed(store / name) as temporary:
+                        with temporary.open("wb") as out:
+                            shutil.copyfileobj(source, out, 1 << 20)
+                        temporary.chmod(0o755)
                     missing.discard(name)
     except tarfile.TarError as error:
         raise UnavailableError(f"{archive.name} cannot be unpacked: {error}") from error
     if missing:
         raise UnavailableError(f"{archive.name} lacks {', '.join(sorted(missing))}")
-
-
-def _write(source: IO[bytes] | None, target: Path) -> None:
-    assert source is not None  # only for members that are no files
-    with placed(target) as temporary:
-        with temporary.open("wb") as out:
-            shutil.copyfileobj(source, out, 1 << 20)
-        temporary.chmod(0o755)

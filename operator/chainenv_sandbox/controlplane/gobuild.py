@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 import shutil
@@ -23,6 +24,13 @@ PACKAGES = {
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
 ABOUT = {"etcd": "1 to 2 minutes", "kube-apiserver": "3 to 10 minutes", "kubectl": "about 1 minute"}
+
+# Without the version set, `kubectl version` cannot read the server's answer.
+_LINKER_FLAGS = "-s -w " + " ".join(
+    f"-X {package}.{name}={value}"
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    for name, value in (("gitVersion", versions.KUBERNETES), ("gitMajor", versions.MAJOR), ("gitMinor", versions.MINOR))
+)
 
 
 @dataclass(frozen=True)
@@ -87,39 +95,28 @@ def build(go: Go, name: str, target: Path, module: Path, environ: Mapping[str, s
     about = f"{ABOUT[name]} the first time, seconds when Go has compiled it before"
     with placed(target) as temporary, progress(f"building {name}", about) as running:
         log = temporary.parent / "log"
-        command: list[str | Path] = [go.program, "build", "-trimpath", "-ldflags", _linker_flags(), "-o", temporary, PACKAGES[name]]
+        command: list[str | Path] = [go.program, "build", "-trimpath", "-ldflags", _LINKER_FLAGS, "-o", temporary, PACKAGES[name]]
         run_child(Child(f"go build of {name}", command, log=log, env=build_environment(environ), cwd=module), running.update)
 
 
 def run_child(child: Child, tick: Callable[[], None]) -> None:
     """Until it ends; ends it when we are interrupted."""
     try:
-        while (code := _wait(child)) is None:
+        while child.alive:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(0.25)
             tick()
+        code = child.wait()
     finally:
         child.stop()
     if code:
         raise UnavailableError(f"{child.name} failed (exit code {code}):\n{child.log_tail()}")
 
 
-def _wait(child: Child) -> int | None:
-    try:
-        return child.wait(0.25)
-    except subprocess.TimeoutExpired:
-        return None
-
-
 def build_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """For this machine, with exactly the Go and the versions named, whatever the user's own Go settings are."""
     kept = {key: value for key, value in environ.items() if key not in ("GOOS", "GOARCH", "GOROOT", "GOBIN")}
     return kept | {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
-
-
-def _linker_flags() -> str:
-    """Without the version set, `kubectl version` cannot read the server's answer."""
-    values = {"gitVersion": versions.KUBERNETES, "gitMajor": versions.MAJOR, "gitMinor": versions.MINOR}
-    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    return " ".join(["-s -w", *(f"-X {package}.{key}={value}" for package in packages for key, value in values.items())])
 
 
 def _version_of(program: Path, environ: Mapping[str, str]) -> str | None:

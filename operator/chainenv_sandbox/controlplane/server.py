@@ -33,7 +33,11 @@ class ControlPlane:
         self.url = f"https://{LOOPBACK}:{port}"
         tokens = directory / "tokens.csv"
         access.write_private(tokens, access.token_file(self._users.values()))
-        extra = [*self._audit_args(), *apiserver_args]
+        extra = [*apiserver_args]
+        if self.audit_log:
+            policy = directory / "audit-policy.yaml"
+            policy.write_text(yaml.safe_dump(access.AUDIT_POLICY))
+            extra += [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}", "--audit-log-maxsize=4096"]
         self.etcd = components.etcd(assets, directory, etcd_port, peer_port)
         self.apiserver = components.apiserver(assets, directory, port, etcd_port, tokens, extra)
         self._cleanup = ExitStack()
@@ -55,7 +59,8 @@ class ControlPlane:
         with ExitStack() as stack:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chainenv-sandbox-", ignore_cleanup_errors=True)))
             plane = cls(binaries, directory, users, audit, apiserver_args)
-            stack.callback(plane._kill)
+            stack.callback(plane.etcd.kill)
+            stack.callback(plane.apiserver.kill)  # the first of the two to go
             plane._launch()
             plane._cleanup = stack.pop_all()
         return plane
@@ -113,13 +118,6 @@ class ControlPlane:
         for component in (self.etcd, self.apiserver):
             component.require_alive()
 
-    def _audit_args(self) -> list[str]:
-        if self.audit_log is None:
-            return []
-        policy = self._directory / "audit-policy.yaml"
-        policy.write_text(yaml.safe_dump(access.AUDIT_POLICY))
-        return [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}", "--audit-log-maxsize=4096"]
-
     def _launch(self) -> None:
         """Both at once: kube-apiserver keeps trying until etcd answers."""
         self.etcd.launch()
@@ -131,14 +129,7 @@ class ControlPlane:
         self.ca_file.write_bytes(ca)
         for user in self._users.values():
             access.write_private(self.kubeconfig_for(user), access.kubeconfig(self.url, ca, user))
-        self._wait_for_default_namespace()
-
-    def _wait_for_default_namespace(self) -> None:
         headers = {"Authorization": f"Bearer {self.token_for()}"}
         verify = ssl.create_default_context(cafile=str(self.ca_file))
         with httpx.Client(base_url=self.url, headers=headers, verify=verify, trust_env=False) as client:
             self.apiserver.wait_for(lambda: client.get("/api/v1/namespaces/default").is_success)
-
-    def _kill(self) -> None:
-        self.apiserver.kill()
-        self.etcd.kill()

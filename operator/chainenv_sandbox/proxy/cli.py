@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from pathlib import Path
 
 import click
 from aiohttp import web
 
-from chainenv_sandbox.baseten.server import exit_with_stdin
+from chainenv_sandbox.baseten.server import exit_with_stdin, stopped
 from chainenv_sandbox.proxy.control import Control
 from chainenv_sandbox.proxy.server import ApiServerProxy
 
@@ -38,15 +37,8 @@ async def _serve(upstream: str, ca_file: Path | None) -> None:
     await web.TCPSite(runner, LOOPBACK, 0).start()
     try:
         print(json.dumps({"url": proxy.url, "control": f"http://{LOOPBACK}:{runner.addresses[0][1]}"}), flush=True)
-        await _stopped()
+        await stopped()
     finally:
         proxy.holds.release()
         await proxy.close()
         await runner.cleanup()
-
-
-async def _stopped() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()

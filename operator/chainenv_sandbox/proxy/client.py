@@ -35,7 +35,9 @@ class Proxy:
         self._http.close()
 
     def _call(self, method: Method, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None) -> Any:
-        params = {name: str(value).lower() if isinstance(value, bool) else value for name, value in _given(query or {}).items()}
+        params = {
+            name: str(value).lower() if isinstance(value, bool) else value for name, value in (query or {}).items() if value is not None
+        }
         response = self._http.request(method, path, json=body, params=params)
         if response.is_error:
             raise ProxyError(f"{method} {path}: {response.status_code} {response.text}")
@@ -139,7 +141,3 @@ class Proxy:
 
     def accept(self) -> None:
         self._call("POST", "/connections", {"accept": True})
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from typing import Any
 
 from aiohttp import web
 
-from chainenv_sandbox.baseten.errors import ApiError, JsonObject, not_found
+from chainenv_sandbox.baseten.control import Operation, handler
+from chainenv_sandbox.baseten.errors import JsonObject, not_found
 from chainenv_sandbox.baseten.holds import Hold
 from chainenv_sandbox.baseten.journal import Filter
 from chainenv_sandbox.baseten.matching import Match
 from chainenv_sandbox.proxy.server import ApiServerProxy, Delay
 
-Operation = Callable[[web.Request, JsonObject], Any]
 _MATCH = {one.name for one in fields(Match)}
 _NUMBERS = ("since", "status")
 
@@ -41,7 +40,7 @@ class Control:
             ("POST", "/reset", self.reset),
         )
         for method, path, operation in table:
-            app.router.add_route(method, path, _handler(operation))
+            app.router.add_route(method, path, handler(operation))
 
     def calls(self, request: web.Request, _: JsonObject) -> list[JsonObject]:
         return [entry.as_json() for entry in self._proxy.journal.find(_filter(request))]
@@ -105,18 +104,3 @@ def _filter(request: web.Request) -> Filter:
     given = {name: value for name, value in request.query.items() if name not in ("count", "timeout", "done")}
     values: dict[str, Any] = {name: int(value) if name in _NUMBERS else value for name, value in given.items()}
     return Filter(**values, done=request.query.get("done") == "true")
-
-
-def _handler(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            result = operation(request, await request.json() if request.can_read_body else {})
-            return web.json_response(await result if asyncio.iscoroutine(result) else result)
-        except ApiError as error:
-            return web.json_response(error.body(), status=error.status)
-        except (KeyError, TypeError, ValueError) as error:
-            return web.json_response({"message": f"{type(error).__name__}: {error}"}, status=400)
-        except TimeoutError:
-            return web.json_response({"message": "It did not happen in time."}, status=408)
-
-    return handle

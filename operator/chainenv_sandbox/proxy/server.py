@@ -105,7 +105,9 @@ class ApiServerProxy:
     async def _pass_on(self, request: web.Request, entry: Entry) -> web.StreamResponse:
         body = await request.read()
         entry.request = _readable(body)
-        await self._delay(request)
+        for delay in self.delays:
+            if delay.match.fits(request.method, request.path, None) and delay.match.take():
+                await asyncio.sleep(delay.seconds)
         holds = self.holds.catch(request.method, request.path, None)
         for hold in holds:
             if hold.point == "before_effect":
@@ -123,11 +125,6 @@ class ApiServerProxy:
             if hold.point == "after_effect":
                 await hold.stop(request)
         return web.Response(status=answer.status, headers=headers, body=content)
-
-    async def _delay(self, request: web.Request) -> None:
-        for delay in self.delays:
-            if delay.match.fits(request.method, request.path, None) and delay.match.take():
-                await asyncio.sleep(delay.seconds)
 
 
 def _passed(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
