@@ -150,7 +150,7 @@ def test_a_source_of_the_same_plan_or_of_the_cluster_is_known(stage: Stage, type
     (held,) = plan(typed, follower)[0]["held"]
     assert (held["waitsFor"], "not found in this namespace" in held["message"]) == ("Source", True)
     (held,) = plan(typed, resource(), follower)[1]["held"]
-    assert "its status is not of its generation" in held["message"]
+    assert "its status does not describe its generation" in held["message"]
     assert "without a cluster nothing is known of staging" in plan(typed, follower, arguments=("--no-cluster",))[0]["notes"][0]
     stage.run_operator()
     stage.apply(resource())

@@ -80,7 +80,7 @@ def test_an_older_resource_that_read_nothing_owns_nothing(rivals: Rivals, policy
     ours.wait_settled()
     assert ours.on_baseten()["promotion_settings"]["ramp_up_duration_seconds"] == 300
     if policy == "Reconcile":
-        older.wait_condition("Stalled", "True", "DuplicateTarget", "another namespace, which was the first to read it")
+        older.wait_condition("Stalled", "True", "DuplicateTarget", "another namespace, which was the first to observe it")
     mark = ours.mark()
     older.delete()
     if policy != "Pause":

@@ -74,8 +74,8 @@ def test_every_batch_goes_without_the_unknown_ones_and_the_rest_applies(stage: S
 
     case.wait_for("the rest is applied", applied)
     reported = case.wait_condition("Synced", "False", "ChainletNotFound")
-    assert "not in the environment: Randint (did you mean RandInt?), Zzz; its chainlets are HelloWorld, RandInt" in reported["message"]
-    assert "Everything else of the spec is applied" in reported["message"]
+    assert "chainlets not found: Randint (did you mean RandInt?), Zzz; the environment has HelloWorld, RandInt" in reported["message"]
+    assert "the rest of the spec is applied" in reported["message"]
     case.wait_polls(2)
     assert sorted(case.names_sent()) == ["autoscaling", "instance types", "promotion settings"]
     assert [sorted(named(each)) for each in case.sent() if each.call != "promotion settings"] == [["HelloWorld", "RandInt"]] * 2
@@ -139,7 +139,7 @@ def test_a_chainlet_that_a_later_deployment_lacks_is_named(stage: Stage) -> None
     )
     case.wait_settled()
     stage.simulator.add_deployment(case.chain, environment=case.name, chainlets=["HelloWorld"], active=True)
-    case.wait_condition("Synced", "False", "ChainletNotFound", "not in the environment: RandInt; its chainlets are HelloWorld.")
+    case.wait_condition("Synced", "False", "ChainletNotFound", "chainlets not found: RandInt; the environment has HelloWorld.")
     case.by_hand(autoscaling={"HelloWorld": {"max_replica": 9}})
     case.wait_event("AutoscalingCorrected", "HelloWorld maxReplica 9 -> 3")
     assert case.condition("Ready")["status"] == "True"

@@ -95,7 +95,7 @@ def test_deactivate_when_idle_waits_for_the_replicas_and_names_them(stage: Stage
     case.by_hand(autoscaling={"HelloWorld": {"min_replica": 2}})
     case.delete()
     reported = case.wait_condition("Synced", "False", "WaitingForIdle", "HelloWorld has 2 replicas", "RandInt has 1 replicas")
-    assert "Or set deletionPolicy to Retain" in reported["message"]
+    assert "set deletionPolicy to Retain" in reported["message"]
     stage.simulator.set_deployment(current, status="SCALED_TO_ZERO")
     case.wait_condition("Synced", "False", "WaitingForIdle", "HelloWorld has minReplica 2")
     assert "WaitingForIdle" in case.describe()

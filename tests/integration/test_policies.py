@@ -57,7 +57,7 @@ def test_observe_lists_every_difference_as_text_and_sends_nothing_but_reads(stag
         "deploymentID": ("watched-2", "not promoted"),
     }
     assert methods(case) == {"GET"}
-    assert "managementPolicy Observe corrects nothing" in reported["message"]
+    assert "managementPolicy is Observe" in reported["message"]
     assert condition(seen, "Ready")["status"] == "True"
     assert not condition(seen, "Stalled")
     assert not condition(seen, "Reconciling")

@@ -16,6 +16,7 @@ from .calendar import Hours, is_open, next_opening, schedules_of, windows_of
 from .cost import BudgetResult, PriceList
 from .effective import Autoscaling, variants
 from .reasons import Reason
+from .text import absolute
 from .values import flat
 
 STUCK = frozenset({Reason.SOURCE_NOT_FOUND, Reason.BUDGET_EXCEEDED})
@@ -134,26 +135,17 @@ def gate(
         return source
     if not is_open(rules.windows, now):
         opens = next_opening(rules.windows, now)
-        when = f"opens at {absolute(opens)}" if opens else "does not open in the next two weeks"
-        return Hold(WaitsFor.WINDOW, Reason.WAITING_FOR_WINDOW, f"{wanted.what} waits for the next of rollout.windows, which {when}", opens)
-    if rules.manual and (approval or "").strip() != wanted.plan:
-        return Hold(WaitsFor.APPROVAL, Reason.WAITING_FOR_APPROVAL, _unapproved(wanted, (approval or "").strip()))
+        when = f"the next one opens at {absolute(opens)}" if opens else "none opens within two weeks: correct them"
+        return Hold(WaitsFor.WINDOW, Reason.WAITING_FOR_WINDOW, f"{wanted.what} waits for a window of rollout.windows; {when}", opens)
+    given = (approval or "").strip()
+    if rules.manual and given != wanted.plan:
+        other = f"; {given[:20]!r} approves another plan, or was used" if given else ""
+        message = f"{wanted.what} waits for approval: annotate {APPROVE_ANNOTATION}={wanted.plan}{other}"
+        return Hold(WaitsFor.APPROVAL, Reason.WAITING_FOR_APPROVAL, message)
     return None
-
-
-def _unapproved(wanted: Wanted, approval: str) -> str:
-    other = f"; {approval[:20]!r} approves another plan, or was used" if approval else ""
-    return f"{wanted.what} waits for approval: annotate {APPROVE_ANNOTATION}={wanted.plan}{other}"
 
 
 def rollout_status(hold: Hold, plan: str | None) -> RolloutStatus:
     """``plan`` None: what would be sent is not known yet."""
     next_window = hold.until if hold.waits_for is WaitsFor.WINDOW else None
     return RolloutStatus(waits_for=hold.waits_for.value, plan=plan, message=hold.message, next_window=next_window)
-
-
-def absolute(moment: datetime) -> str:
-    """``2026-12-01T08:00Z``; with seconds where there are some, never before the moment."""
-    if moment.microsecond:
-        moment = moment.replace(microsecond=0) + timedelta(seconds=1)
-    return f"{moment:%Y-%m-%dT%H:%MZ}" if moment.second == 0 else f"{moment:%Y-%m-%dT%H:%M:%SZ}"

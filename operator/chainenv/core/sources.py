@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from ..crd.enums import Operation, Outcome
 from ..crd.types import ChainEnvironmentSpec, ChainEnvironmentStatus, PromoteFrom
-from .gates import Hold, WaitsFor, absolute
+from .gates import Hold, WaitsFor
 from .journal import REFUSALS, ROLLOUTS
 from .reasons import Reason
 from .resource import Resource
+from .text import absolute
 from .world import World
 
 
@@ -124,11 +125,11 @@ def _unusable(source: Member) -> str | None:
     if source.spec.management_policy == "Pause":
         return "it is paused, so its status may be stale"
     if source.generation != status.observed_generation or ready is None or ready.observed_generation != source.generation:
-        return f"its status is not of its generation {source.generation} yet"
+        return f"its status does not describe its generation {source.generation} yet"
     if ready.status != "True" or status.current_deployment is None:
         return f"it is not Ready ({ready.reason}: {ready.message[:200]})"
     if _serving_since(source) is None:
-        return "its history does not have its current deployment yet"
+        return "its history does not list its current deployment yet"
     return None
 
 

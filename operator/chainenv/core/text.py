@@ -53,3 +53,10 @@ def at(moment: datetime, seconds: float = 0) -> str:
 
 def clock(entry: JournalEntry) -> str:
     return f"{entry.started_at:%H:%M:%S}Z"
+
+
+def absolute(moment: datetime) -> str:
+    """``2026-12-01T08:00Z``; with seconds where there are some, never before the moment."""
+    if moment.microsecond:
+        moment = moment.replace(microsecond=0) + timedelta(seconds=1)
+    return f"{moment:%Y-%m-%dT%H:%MZ}" if moment.second == 0 else f"{moment:%Y-%m-%dT%H:%M:%SZ}"

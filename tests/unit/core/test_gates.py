@@ -9,8 +9,9 @@ import pytest
 
 from chainenv.core.calendar import CalendarError
 from chainenv.core.cost import BudgetResult
-from chainenv.core.gates import Hold, RolloutRules, WaitsFor, Wanted, absolute, gate, plan_of, rollout_status, rules_of
+from chainenv.core.gates import Hold, RolloutRules, WaitsFor, Wanted, gate, plan_of, rollout_status, rules_of
 from chainenv.core.reasons import Reason
+from chainenv.core.text import absolute
 from chainenv.crd.types import Rollout, RolloutStatus
 
 from .helpers import Case, table
@@ -69,7 +70,7 @@ def test_the_first_closed_gate(case: Case) -> None:
         "until when",
         (NIGHT, {"rollout": MANUAL}),
         (
-            "the promotion of deployment dep-b waits for the next of rollout.windows, which opens at 2026-11-24T09:00Z",
+            "the promotion of deployment dep-b waits for a window of rollout.windows; the next one opens at 2026-11-24T09:00Z",
             utc("2026-11-24T09:00+00:00"),
         ),
     ),

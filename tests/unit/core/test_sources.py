@@ -173,7 +173,7 @@ def test_a_source_that_follows_nobody_there_is_no_circle() -> None:
         " soakSeconds is 9000",
     ),
     Case("not ready", "", ({"ready": "False"}, 0), "waiting for promoteFrom staging: it is not Ready (Unhealthy: failing health checks)"),
-    Case("stale", "", ({"observed": 2}, 0), "waiting for promoteFrom staging: its status is not of its generation 3 yet"),
+    Case("stale", "", ({"observed": 2}, 0), "waiting for promoteFrom staging: its status does not describe its generation 3 yet"),
     Case("paused", "", ({"management": "Pause"}, 0), "waiting for promoteFrom staging: it is paused, so its status may be stale"),
     Case("deleted", "", ({"deleting": True}, 0), "waiting for promoteFrom staging: it is being deleted"),
     Case(
