@@ -105,6 +105,15 @@ class Demand:
     type_id: str | None
     most: int
 
+    def exceeds(self, before: Demand | None, prices: Prices) -> bool:
+        """Whether it could cost more than ``before``; a price that is not known could be any."""
+        if before is None:
+            return self.most > 0
+        if before.type_id == self.type_id:
+            return self.most > before.most
+        old, new = (per_hour(each.type_id, each.most, prices) for each in (before, self))
+        return old is None or new is None or new > old
+
 
 Demands = Mapping[str, Demand]
 """By chainlet."""
@@ -145,10 +154,9 @@ def within_budget(limit: Decimal | None, prices: Prices, before: Variants, after
         return BudgetResult()
     held = frozenset().union(*(each.raising for each in excesses))
     worst = max(excesses, key=lambda each: each.total)
-    if worst.total > limit:
-        return BudgetResult(held, Reason.BUDGET_EXCEEDED, _exceeded(limit, worst, after[worst.schedule]))
-    unknown = next(each for each in excesses if each.unknown)
-    return BudgetResult(held, Reason.PRICE_UNKNOWN, _unpriced(unknown, after[unknown.schedule]))
+    reason = Reason.BUDGET_EXCEEDED if worst.total > limit else Reason.PRICE_UNKNOWN
+    shown = worst if worst.total > limit else next(each for each in excesses if each.unknown)
+    return BudgetResult(held, reason, _described(reason, limit, shown, after[shown.schedule]))
 
 
 def _excess(limit: Decimal, prices: Prices, schedule: str | None, before: Demands, after: Demands) -> _Excess | None:
@@ -158,42 +166,28 @@ def _excess(limit: Decimal, prices: Prices, schedule: str | None, before: Demand
     unknown = tuple(name for name in each if name not in amounts)
     with localcontext(EXACT):
         total = sum(amounts.values(), Decimal(0))
-    raising = frozenset(name for name, demand in after.items() if _raises(before.get(name), demand, prices))
+    raising = frozenset(name for name, demand in after.items() if demand.exceeds(before.get(name), prices))
     if not raising or (total <= limit and not unknown):
         return None
     return _Excess(schedule, raising, amounts, unknown, total)
 
 
-def _raises(before: Demand | None, after: Demand, prices: Prices) -> bool:
-    if before is None:
-        return after.most > 0
-    if before.type_id == after.type_id:
-        return after.most > before.most
-    old, new = per_hour(before.type_id, before.most, prices), per_hour(after.type_id, after.most, prices)
-    return old is None or new is None or new > old
-
-
-def _exceeded(limit: Decimal, worst: _Excess, demands: Demands) -> str:
-    largest = sorted(worst.amounts, key=lambda name: (-worst.amounts[name], name))
-    parts = [f"{name} {usd(worst.amounts[name])} ({demands[name].most} x {demands[name].type_id})" for name in largest[:3]]
-    more = [f"{len(largest) - 3} more"] if len(largest) > 3 else []
-    return (
-        f"the worst case{_in(worst.schedule)} is {usd(worst.total, ROUND_CEILING)} USD an hour, above budget.maxUSDPerHour {limit}:"
-        f" {', '.join([*parts, *more])}: lower maxReplica or the instance types, or raise the budget"
-    )
-
-
-def _unpriced(found: _Excess, demands: Demands) -> str:
+def _described(reason: Reason, limit: Decimal, found: _Excess, demands: Demands) -> str:
+    case = f"the worst case while schedule {found.schedule} is active" if found.schedule else "the worst case"
+    if reason == Reason.BUDGET_EXCEEDED:
+        largest = sorted(found.amounts, key=lambda name: (-found.amounts[name], name))
+        parts = [f"{name} {usd(found.amounts[name])} ({demands[name].most} x {demands[name].type_id})" for name in largest[:3]]
+        more = [f"{len(largest) - 3} more"] if len(largest) > 3 else []
+        return (
+            f"{case} is {usd(found.total, ROUND_CEILING)} USD an hour, above budget.maxUSDPerHour {limit}: {', '.join([*parts, *more])}:"
+            " lower maxReplica or the instance types, or raise the budget"
+        )
     types = sorted({demands[name].type_id or f"(of {name}, not shown)" for name in found.unknown})
     some = ", ".join(types[:5]) + (f" and {len(types) - 5} more" if len(types) > 5 else "")
     return (
-        f"Baseten has no price for instance type {some}, so the worst case{_in(found.schedule)} cannot be compared with"
+        f"Baseten has no price for instance type {some}, so {case} cannot be compared with"
         " budget.maxUSDPerHour: choose an instance type with a price, or remove the budget"
     )
-
-
-def _in(schedule: str | None) -> str:
-    return f" while schedule {schedule} is active" if schedule else ""
 
 
 def without_raises(changes: Mapping[str, Settings], held: Collection[str], shown: Mapping[str, int | None]) -> dict[str, Settings]:

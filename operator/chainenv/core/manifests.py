@@ -99,42 +99,31 @@ def _make_valid(spec: Json) -> Iterator[str]:
 
 
 def _problems(spec: Json) -> list[tuple[Step, ...]]:
-    """Where a value stands that the CRD does not allow: by its schema, else by its rules about two fields."""
+    """Where a value stands that the CRD does not allow: by its schema, else by those of its rules about two fields that two values
+    of Baseten's can break."""
     try:
         ChainEnvironmentSpec.model_validate(spec)
     except ValidationError as error:
         return list(dict.fromkeys(tuple(each["loc"]) for each in error.errors()))
-    return list(_contradictions(spec))
-
-
-def _contradictions(spec: Json) -> Iterator[tuple[Step, ...]]:
-    """The CRD's rules about two fields, as far as two values of Baseten's can break them."""
-    promotion = spec.get("promotionSettings", {})
-    rolling = kubernetes_name(ROLLING)
+    found: list[tuple[Step, ...]] = []
+    promotion, rolling = spec.get("promotionSettings", {}), kubernetes_name(ROLLING)
     pair = ("maxSurgePercent", "maxUnavailablePercent")
     shares = [promotion.get(rolling, {}).get(name) for name in pair]
     if promotion.get("rollingDeploy") and None not in shares and (shares[0] == 0) == (shares[1] == 0):
-        yield from (("promotionSettings", rolling, name) for name in pair)
+        found += (("promotionSettings", rolling, name) for name in pair)
     for index, chainlet in enumerate(spec.get("chainletSettings", ())):
         scaling = chainlet.get("autoscalingSettings", {})
         if "minReplica" in scaling and scaling["minReplica"] > scaling.get("maxReplica", scaling["minReplica"]):
-            yield from (("chainletSettings", index, "autoscalingSettings", name) for name in ("minReplica", "maxReplica"))
+            found += (("chainletSettings", index, "autoscalingSettings", name) for name in ("minReplica", "maxReplica"))
+    return found
 
 
 def _taken_out(spec: Json, place: Sequence[Step]) -> str:
+    """Where it stood and what it was, as ``chainletSettings[LLM].autoscalingSettings.maxReplica 0``."""
     where: Any = spec
-    words = []
-    for step in place[:-1]:
-        where = where[step]
-        words.append(_word(step, where))
-    value = where.pop(place[-1])
-    words.append(_word(place[-1], value))
-    return f"{''.join(words).lstrip('.')} {_text(value)}"
-
-
-def _word(step: Step, value: Any) -> str:
-    return f".{step}" if isinstance(step, str) else f"[{value.get('chainletName', step)}]"
-
-
-def _text(value: Any) -> str:
-    return "" if isinstance(value, Mapping) else str(value)
+    words = ""
+    for step in place:
+        parent, where = where, where[step]
+        words += f".{step}" if isinstance(step, str) else f"[{where.get('chainletName', step)}]"
+    del parent[place[-1]]
+    return f"{words.lstrip('.')} {'' if isinstance(where, Mapping) else where}"

@@ -70,16 +70,11 @@ def was_asked_for(resource: Resource) -> bool:
 
 def needs_attention(resource: Resource, now: datetime) -> bool:
     """After a restart: whether there is more to do for a resource than to poll it some time."""
-    moving = any(c.type == "Reconciling" for c in resource.status.conditions)
-    return was_asked_for(resource) or moving or any(unsettled(e) for e in resource.status.operations) or _has_passed_an_edge(resource, now)
-
-
-def _has_passed_an_edge(resource: Resource, now: datetime) -> bool:
-    """Since it was last acted on; also where it is not known when the next one is."""
-    schedule = resource.status.schedule
-    if not resource.spec.autoscaling_schedules:
-        return False
-    return schedule is None or (schedule.next_change is not None and schedule.next_change <= now)
+    status, schedule = resource.status, resource.status.schedule
+    passed = schedule is None or (schedule.next_change is not None and schedule.next_change <= now)  # an edge, or when the next is
+    edge = bool(resource.spec.autoscaling_schedules) and passed
+    moving = any(c.type == "Reconciling" for c in status.conditions) or any(unsettled(e) for e in status.operations)
+    return was_asked_for(resource) or moving or edge
 
 
 def first_poll(count: int, rate: float, intervals: Intervals, jitter: float) -> float:

@@ -1,4 +1,4 @@
-"""Where the current deployment comes from, as far as the journal knows: what ``history.fold`` cannot see of one read."""
+"""Where the current deployment comes from, as far as the journal knows: what ``history.fold`` cannot know from one read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def _origins(world: World, environment: Environment, before: Journal) -> dict[st
     for entry in (*after.values(), *ended):
         cause = _CAUSES.get(entry.operation) if isinstance(entry.operation, Operation) else None
         moved_on = entry in ended and current.id not in (*entry.known_deployments, entry.target)
-        if cause is not None and (current.id == entry.deployment_id or moved_on) and _was_sent(entry, ended):
+        sent = entry.operation == Operation.CREATED or entry in ended or entry.started or entry.unconfirmed  # it did not serve already
+        if cause is not None and (current.id == entry.deployment_id or moved_on) and sent:
             return {current.id: Origin(cause, min(entry.started_at, world.now).replace(microsecond=0), entry.target)}
     return {}
 
@@ -85,8 +86,3 @@ def _has_ended(entry: JournalEntry, after: Mapping[str, JournalEntry]) -> bool:
         return False
     now = after.get(entry.slot)
     return unsettled(entry) and (now is None or bool(now.settled))
-
-
-def _was_sent(entry: JournalEntry, ended: list[JournalEntry]) -> bool:
-    """Not a wish for what served already."""
-    return entry.operation == Operation.CREATED or entry in ended or bool(entry.started or entry.unconfirmed)

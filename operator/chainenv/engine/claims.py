@@ -7,12 +7,11 @@ from dataclasses import replace
 from ..api import Baseten
 from ..core.actions import Plan
 from ..core.changes import CreateEnvironment
-from ..core.resource import Resource
 from ..core.world import World
 from ..crd.enums import ManagementPolicy
 from .execute import Execution, Fence, execute
 from .journal import JournalWriter
-from .ports import ClaimState, Store, WriteConflictError
+from .ports import Store, WriteConflictError
 
 
 async def execute_as_owner(
@@ -22,25 +21,19 @@ async def execute_as_owner(
     anything is sent. Raises WriteConflictError when the environment is another resource's."""
     resource = journal.resource
     if world.desired.management != ManagementPolicy.RECONCILE or not plan.managed:
-        return await execute(baseten, world, plan, journal, fence)  # nothing to do: to see is no claim
+        return await execute(baseten, world, plan, journal, fence)  # nothing is sent: a read is no claim
     with store.claimed(resource) as claim:
         if world.environment is not None and (plan.actions or claim.fresh):
             await journal.prove(world.environment)
         if claim.fresh:
             return None
-        return await execute(baseten, world, _durable(plan, claim), journal, _fence(store, resource, fence))
+        if claim.contested:  # of an environment that is not there yet the intent to create it is the proof
+            actions = (replace(a, intent_first=a.intent_first or isinstance(a.change, CreateEnvironment)) for a in plan.actions)
+            plan = replace(plan, actions=tuple(actions))
 
+        def own() -> None:
+            fence()
+            if store.owner_of(resource) is not None:
+                raise WriteConflictError("the environment belongs to another resource")
 
-def _durable(plan: Plan, claim: ClaimState) -> Plan:
-    """Of an environment that is not there yet the intent to create it is the proof."""
-    actions = tuple(replace(a, intent_first=a.intent_first or isinstance(a.change, CreateEnvironment)) for a in plan.actions)
-    return replace(plan, actions=actions) if claim.contested else plan
-
-
-def _fence(store: Store, resource: Resource, fence: Fence) -> Fence:
-    def own() -> None:
-        fence()
-        if store.owner_of(resource) is not None:
-            raise WriteConflictError("the environment is another resource's by now")
-
-    return own
+        return await execute(baseten, world, plan, journal, own)

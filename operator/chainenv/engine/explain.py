@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
 from dataclasses import replace
 
 from ..api import Baseten, BasetenError
@@ -20,19 +20,13 @@ async def explained(baseten: Baseten, world: World, action: Action) -> Action:
     entry, answer = action.entry, action.entry.message or ""
     if entry.outcome == Outcome.FORBIDDEN:
         return action
-    if found := cause(action.change, world, {}) or cause(action.change, world, await _types(baseten, action)):
+    found = cause(action.change, world, {})
+    if found is None and types_sent(action.change):
+        with contextlib.suppress(BasetenError):
+            found = cause(action.change, world, {each.id: each.name for each in await baseten.list_instance_types()})
+    if found:
         return replace(action, entry=entry.model_copy(update={"cause": found}))
     if named := fields_named(action.change, answer):
         message = f"{answer.rstrip('.')} (in the spec: {named})"
         return replace(action, entry=entry.model_copy(update={"message": message[:1024]}))
     return action
-
-
-async def _types(baseten: Baseten, action: Action) -> Mapping[str, str]:
-    """Display names of the instance types that exist, by id; none for a call that asks for no instance type."""
-    if not types_sent(action.change):
-        return {}
-    try:
-        return {each.id: each.name for each in await baseten.list_instance_types()}
-    except BasetenError:
-        return {}

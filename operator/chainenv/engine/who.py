@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
 
 from ..api import Baseten, BasetenError, CredentialsRefused, Forbidden
 from ..api import models as m
@@ -50,12 +49,9 @@ class Inquiries:
     def ask(self, baseten: Baseten, resource: Resource, memory: Memory, corrected: list[EventRecord], stranger: str | None) -> None:
         """Emits the events with who made the drift that they corrected, and remembers who brought the deployment ``stranger``."""
         if corrected or stranger:
-            self._begin(self._answer(baseten, resource, memory, corrected, stranger))
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+            task = asyncio.get_running_loop().create_task(self._answer(baseten, resource, memory, corrected, stranger))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
     async def _answer(
         self, baseten: Baseten, resource: Resource, memory: Memory, corrected: list[EventRecord], stranger: str | None
@@ -66,8 +62,8 @@ class Inquiries:
         finally:  # also when the process ends: the event is written
             changed_by = self._words(_of_settings(entries, baseten, resource.target[1]))
             for event in corrected:
-                told = replace(event, message=f"{event.message} (changed by {changed_by})") if changed_by else event
-                self._events.emit(resource, told)
+                message = f"{event.message} (changed by {changed_by})" if changed_by else event.message
+                self._events.emit(resource, replace(event, message=message))
         if stranger and (brought_by := self._words(_of_deployment(entries, baseten, resource.target[1], stranger))):
             memory.actors = {stranger: brought_by}
 
@@ -102,7 +98,12 @@ class Inquiries:
 
 def _of_settings(entries: Iterable[m.AuditEntry], baseten: Baseten, environment: str) -> m.AuditEntry | None:
     """The newest change of this environment that the operator's own key did not make."""
-    return _newest(e for e in entries if e.event_data and e.event_data.environment_name == environment and not _is_own(e, baseten))
+
+    def is_own(entry: m.AuditEntry) -> bool:
+        prefix = entry.actor.api_key_prefix if entry.actor else None
+        return bool(prefix) and baseten.key.begins_with(prefix or "")
+
+    return _newest(e for e in entries if e.event_data and e.event_data.environment_name == environment and not is_own(e))
 
 
 def _of_deployment(entries: tuple[m.AuditEntry, ...], baseten: Baseten, environment: str, deployment: str) -> m.AuditEntry | None:
@@ -114,8 +115,3 @@ def _of_deployment(entries: tuple[m.AuditEntry, ...], baseten: Baseten, environm
 
 def _newest(entries: Iterable[m.AuditEntry]) -> m.AuditEntry | None:
     return max((e for e in entries if e.created), key=lambda e: (e.created, e.id), default=None)
-
-
-def _is_own(entry: m.AuditEntry, baseten: Baseten) -> bool:
-    prefix = entry.actor.api_key_prefix if entry.actor else None
-    return bool(prefix) and baseten.key.begins_with(prefix or "")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import ClassVar
 
 from ...crd.enums import Operation, Outcome
-from ...crd.types import JournalEntry
 from .. import messages
 from ..actions import Change, PlanBuilder
 from ..environment import ENDING, Environment
@@ -42,7 +40,9 @@ class DeleteDeployment(Change):
 def to_read(world: World) -> tuple[str, ...]:
     """Deployments that are due: each is read before it is touched."""
     environment, rules = world.environment, world.desired.cleanup
-    if environment is None or rules is None or world.desired.observing or _is_busy(world, environment):
+    if environment is None or rules is None or world.desired.observing:
+        return ()
+    if environment.promoting or any(unsettled(entry) for entry in world.journal):
         return ()
     return due(world.history, rules, _needed(world, environment), world.now, tuple(_done(world)))
 
@@ -80,10 +80,6 @@ def _operation(world: World) -> Operation:
     return Operation.DELETE if rules is not None and rules.action == "Delete" else Operation.DEACTIVATE
 
 
-def _is_busy(world: World, environment: Environment) -> bool:
-    return environment.promoting or any(unsettled(entry) for entry in world.journal)
-
-
 def _needed(world: World, environment: Environment) -> Needed:
     """Also what a rollout of this resource was begun with or came to, however long ago."""
     named = [world.desired.deployment_id]
@@ -102,15 +98,11 @@ def _done(world: World) -> Iterator[str]:
     """What needs no other try now. One that has served again since is another case."""
     for entry in world.journal:
         if entry.operation == _operation(world) and entry.target is not None and entry.finished_at is not None:
-            stopped = _stopped(world, entry)
+            stopped = next((each.until for each in world.history if each.deployment_id == entry.target), None)
             settled = entry.outcome in (Outcome.ACCEPTED, Outcome.NOT_FOUND)
             young = world.since(entry.finished_at).total_seconds() < world.timing.retry_refused
             if stopped is not None and entry.finished_at >= stopped and (settled or young):
                 yield entry.target
-
-
-def _stopped(world: World, entry: JournalEntry) -> datetime | None:
-    return next((each.until for each in world.history if each.deployment_id == entry.target), None)
 
 
 def _forget(world: World, builder: PlanBuilder) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 from ...crd.types import ChainEnvironmentStatus, Condition
@@ -34,7 +33,13 @@ def conditions(previous: ChainEnvironmentStatus, report: Report) -> tuple[Condit
     blip = report.passing and len(report.passing) == len(report.findings) and report.failing_for <= 0
     if blip and not report.observed and not report.stale and {"Ready", "Synced"} <= old.keys():
         return previous.conditions
-    return tuple(_conditions(old, report))
+    have = [_ready(old.get("Ready"), report), _synced(old.get("Synced"), report)]
+    stalled = _stalled(report) or _still_stalled(old.get("Stalled"), report)
+    if stalled is not None:
+        have.append(_condition(old.get("Stalled"), "Stalled", "True", stalled.reason, stalled.whole, report))
+    elif (reconciling := _reconciling(old.get("Reconciling"), report)) is not None:
+        have.append(_condition(old.get("Reconciling"), "Reconciling", "True", *reconciling, report))
+    return tuple(have)
 
 
 def summary(have: tuple[Condition, ...]) -> Condition | None:
@@ -42,18 +47,6 @@ def summary(have: tuple[Condition, ...]) -> Condition | None:
     by_type = {c.type: c for c in have}
     first = (by_type.get("Stalled"), *(c for c in (by_type.get("Ready"), by_type.get("Synced")) if c is None or c.status != "True"))
     return next((c for c in first if c is not None), by_type.get("Reconciling") or by_type.get("Ready"))
-
-
-def _conditions(old: dict[str, Condition], report: Report) -> Iterable[Condition]:
-    yield _ready(old.get("Ready"), report)
-    yield _synced(old.get("Synced"), report)
-    stalled = _stalled(report) or _still_stalled(old.get("Stalled"), report)
-    if stalled is not None:
-        yield _condition(old.get("Stalled"), "Stalled", "True", stalled.reason, stalled.whole, report)
-        return
-    reconciling = _reconciling(old.get("Reconciling"), report)
-    if reconciling is not None:
-        yield _condition(old.get("Reconciling"), "Reconciling", "True", *reconciling, report)
 
 
 def _condition(old: Condition | None, kind: str, status: Status, reason: Reason, message: str, report: Report) -> Condition:

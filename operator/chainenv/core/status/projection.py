@@ -110,7 +110,20 @@ def _observed(observation: Observed, report: Report) -> dict[str, Any]:
 def _deployment(deployment: Deployment | None, budget: int) -> DeploymentStatus | None:
     if deployment is None:
         return None
-    chainlets, omitted = bounded_chainlets(tuple(map(_chainlet, _by_name(deployment.chainlets))), budget)
+    chainlets, omitted = bounded_chainlets(
+        tuple(
+            ChainletStatus(
+                id=c.id,
+                name=c.name,
+                status=c.status,
+                active_replica_count=c.active_replicas,
+                instance_type_name=c.instance_type_name,
+                autoscaling_settings=_autoscaling(c.autoscaling),
+            )
+            for c in _by_name(deployment.chainlets)
+        ),
+        budget,
+    )
     return DeploymentStatus(
         id=deployment.id,
         status=deployment.status,
@@ -124,17 +137,6 @@ def _deployment(deployment: Deployment | None, budget: int) -> DeploymentStatus 
 def _whole_seconds(moment: datetime | None) -> datetime | None:
     """As it is written: so a status that says nothing new equals the one that was read."""
     return None if moment is None else moment.replace(microsecond=0)
-
-
-def _chainlet(chainlet: Chainlet) -> ChainletStatus:
-    return ChainletStatus(
-        id=chainlet.id,
-        name=chainlet.name,
-        status=chainlet.status,
-        active_replica_count=chainlet.active_replicas,
-        instance_type_name=chainlet.instance_type_name,
-        autoscaling_settings=_autoscaling(chainlet.autoscaling),
-    )
 
 
 def _by_name(chainlets: tuple[Named, ...]) -> list[Named]:
