@@ -91,13 +91,15 @@ def waiting_for_confirmation(entry: JournalEntry, differences: tuple[Drift, ...]
     return Finding(WAITING, Reason.CORRECTING, f"update sent at {clock(entry)}; waiting for confirmation{remaining}")
 
 
-def not_converging(entry: JournalEntry, differences: tuple[Drift, ...], timing: Timing) -> Finding:
+def not_converging(entry: JournalEntry, differences: tuple[Drift, ...], timing: Timing, *, final: bool = False) -> Finding:
+    """``final``: nothing mends it by itself."""
     times = "once" if entry.attempts == 1 else f"{entry.attempts} times"
     effect = f"but Baseten shows something else: {listed(differences)}" if differences else "without effect"
     if entry.outcome == Outcome.LOST:
         effect = f"without an answer, {effect}"
     again = "only with the annotation reconcile-requested-at" if entry.operation in ROLLOUTS else at(ended(entry), timing.retry_refused)
-    return Finding(BLOCKED, Reason.NOT_CONVERGING, f"sent {times}, {effect}. Change the spec to what Baseten allows; next try {again}")
+    message = f"sent {times}, {effect}. Change the spec to what Baseten allows; next try {again}"
+    return Finding(STALLED if final else BLOCKED, Reason.NOT_CONVERGING, message)
 
 
 def refused(entry: JournalEntry, timing: Timing, *, just_now: bool = False, may_still_run: bool = False) -> Finding:
