@@ -34,12 +34,12 @@ READY: Colours = {
 SYNCED: Colours = {
     GREEN: "InSync",
     GREY: "Paused",
-    TEAL: "Correcting",
+    TEAL: "Correcting|WaitingForApproval|WaitingForWindow|WaitingForSource",
     BLUE: "Creating|RollingOut|PromotionRunning|SettlingIntent",
-    PURPLE: "Drifted|WouldCreate",
-    YELLOW: "RateLimited|Conflict",
-    ORANGE: "Unavailable|EnvironmentMissing",
-    RED: "NotConverging|RolloutFailed|Refused",
+    PURPLE: "Drifted|WouldCreate|Unconfirmed",
+    YELLOW: "RateLimited|Conflict|PriceUnknown|RolloutAborted",
+    ORANGE: "Unavailable|EnvironmentMissing|BudgetExceeded",
+    RED: "NotConverging|RolloutFailed|RolloutDeadlineExceeded|SourceNotFound|Refused",
 }
 CHAINLETS: Colours = {
     GREEN: "ACTIVE",
@@ -52,6 +52,9 @@ CHAINLETS: Colours = {
     RED: "BUILD_FAILED|BUILD_STOPPED|DEPLOY_FAILED|FAILED",
 }
 KINDS: Colours = {TEAL: "autoscaling", PURPLE: "promotion_settings", BLUE: "instance_types", YELLOW: "deployment"}
+ROLLOUTS: Colours = {GREEN: "succeeded", YELLOW: "aborted", RED: "failed"}
+WAITS: Colours = {TEAL: "Approval", BLUE: "Window", PURPLE: "Soak", YELLOW: "Source", ORANGE: "Budget"}
+COSTS: Colours = {GREEN: "now", GREY: "min", ORANGE: "max"}
 OUTCOMES: Colours = {GREEN: "settled", TEAL: "acted", BLUE: "waiting", ORANGE: "transient", RED: "stalled"}
 ANSWERS: Colours = {GREEN: "2xx", BLUE: "3xx", YELLOW: "4xx", RED: "5xx", GREY: "none"}
 
@@ -165,6 +168,49 @@ RESOURCES = (
     ),
 )
 
+NOW = f'chainenv_cost_usd_per_hour{{kind="now", {HERE}, {THERE}}}'
+
+CHANGES = (
+    Panel(
+        "Rollouts, by outcome",
+        "Ended, an hour.",
+        (("3600 * sum by (outcome) (rate(chainenv_rollouts_total{here}[$__rate_interval]))", "{{outcome}}"),),
+        width=6,
+        stacked=True,
+        colours=ROLLOUTS,
+    ),
+    Panel(
+        "Rollouts that wait",
+        "Wanted and not begun, by what they wait for; `chainenv status` has the plan and the times.",
+        (("max by (waits_for) (chainenv_rollouts_waiting{here})", "{{waits_for}}"),),
+        width=6,
+        stacked=True,
+        colours=WAITS,
+    ),
+    Panel(
+        "Oldest rollout under way",
+        "Since its call (unless switched off).",
+        (("max(chainenv_rollout_age_seconds{there}) or vector(0)", "age"),),
+        unit="s",
+        width=6,
+    ),
+    Panel(
+        "Cost an hour",
+        "Of all environments: now, and at fewest and most replicas (unless switched off).",
+        (("sum by (kind) (max by (resource_namespace, resource, kind) (chainenv_cost_usd_per_hour{there}))", "{{kind}}"),),
+        unit="currencyUSD",
+        width=6,
+        colours=COSTS,
+    ),
+    Panel(
+        "Most expensive now",
+        "Ten environments, US dollars an hour (unless switched off).",
+        ((f"topk(10, max by (resource_namespace, resource) ({NOW}))", "{{resource_namespace}}/{{resource}}"),),
+        unit="currencyUSD",
+        width=24,
+    ),
+)
+
 WORK = (
     Panel(
         "Runs of the reconcile function",
@@ -235,7 +281,7 @@ BASETEN = (
     ),
 )
 
-ROWS = (("Resources", RESOURCES), ("Work", WORK), ("Baseten", BASETEN))
+ROWS = (("Resources", RESOURCES), ("Rollouts and cost", CHANGES), ("Work", WORK), ("Baseten", BASETEN))
 
 
 def dashboard() -> Json:
@@ -261,7 +307,7 @@ def dashboard() -> Json:
         "time": {"from": "now-6h", "to": "now"},
         "templating": {"list": [_datasource(), _namespaces(), _resource_namespaces()]},
         "annotations": {"list": []},
-        "links": [{"title": "Troubleshooting", "type": "link", "url": RUNBOOK, "targetBlank": True, "icon": "doc"}],
+        "links": [_link("Troubleshooting", RUNBOOK)],
         "panels": panels,
     }
 
@@ -289,7 +335,7 @@ def _panel(panel: Panel, grid: Json) -> Json:
         "datasource": PROMETHEUS,
         "gridPos": grid,
         "fieldConfig": {"defaults": _look(panel), "overrides": list(_overrides(panel.colours))},
-        "options": panel.options,
+        "options": OPTIONS.get(panel.kind, {}) | panel.options,
         "targets": [
             {
                 "refId": chr(ord("A") + index),
@@ -301,9 +347,44 @@ def _panel(panel: Panel, grid: Json) -> Json:
             for index, (expression, legend) in enumerate(panel.queries)
         ],
         **({"transformations": [WITHOUT_TIME]} if panel.kind == "table" else {}),
-        **({"links": [{"title": title, "url": url, "targetBlank": True} for title, url in panel.links]} if panel.links else {}),
+        **({"links": [_link(title, url) for title, url in panel.links]} if panel.links else {}),
     }
 
+
+def _link(title: str, url: str) -> Json:
+    return {
+        "title": title,
+        "url": url,
+        "targetBlank": True,
+        "type": "link",
+        "icon": "doc",
+        "tooltip": "",
+        "tags": [],
+        "asDropdown": False,
+        "includeVars": False,
+        "keepTime": False,
+    }
+
+
+OPTIONS: dict[str, Json] = {
+    "stat": {
+        "colorMode": "value",
+        "graphMode": "area",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "percentChangeColorMode": "standard",
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "showPercentChange": False,
+        "textMode": "auto",
+        "wideLayout": True,
+    },
+    "table": {"frameIndex": 0, "showHeader": True},
+    "timeseries": {
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    },
+}
+"""What Grafana's schema wants of each kind of panel, spelled out: tests check the whole against it."""
 
 AS_TABLE = {"format": "table", "instant": True}
 WITHOUT_TIME = {"id": "organize", "options": {"excludeByName": {"Time": True, "Value": True}}}
@@ -315,7 +396,7 @@ def _look(panel: Panel) -> Json:
         steps = [{"color": colour, "value": value} for value, colour in panel.limits]
         return {"unit": panel.unit, "color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
     if panel.kind == "table":
-        return {"custom": {"filterable": True}}
+        return {"custom": {"align": "auto", "filterable": True, "inspect": False}}
     return {"unit": panel.unit, "min": 0, "custom": {"showPoints": "never", **(STACKED if panel.stacked else {})}}
 
 

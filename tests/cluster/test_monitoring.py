@@ -112,6 +112,26 @@ def test_the_dashboards_queries_are_well_formed(tmp_path: Path) -> None:
     assert f"SUCCESS: {len(rules)} rules found" in promtool("check", "rules", str(file))
 
 
+def test_the_dashboard_is_as_grafanas_own_schema_wants_it() -> None:
+    """Strictly: nothing that the schema does not know, nothing missing that it requires, every panel by its kind."""
+    run(ensure_tool("dashboard"), input=json.dumps(DASHBOARD))
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ({"tittle": "x"}, "tittle"),
+        ({"refresh": 30}, "refresh"),
+        ({"panels": [DASHBOARD["panels"][1] | {"options": {"colour": 1}}]}, "colour"),
+    ],
+    ids=["unknown field", "wrong type", "an option that the panel's kind does not have"],
+)
+def test_that_check_can_fail(part: Json, wrong: str) -> None:
+    done = run(ensure_tool("dashboard"), input=json.dumps(DASHBOARD | part), check=False)
+    assert done.returncode == 1
+    assert wrong in done.stderr
+
+
 def test_the_dashboard_is_whole() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)

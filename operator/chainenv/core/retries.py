@@ -57,7 +57,13 @@ def retry_decision(
         return Wait(messages.waiting_for_confirmation(entry, differences))
     if _is_tried_again(world, entry):
         return Send()
-    return GiveUp(None if entry.outcome == Outcome.FAILED else messages.not_converging(entry, differences, world.timing))
+    return GiveUp(None) if entry.outcome == Outcome.FAILED else _not_converging(world, entry, differences)
+
+
+def _not_converging(world: World, entry: JournalEntry, differences: tuple[Drift, ...] = ()) -> GiveUp:
+    """Settings are tried hourly; a rollout is not, and only one that is under way may still bring what was asked for."""
+    rolling = world.environment is not None and world.environment.promoting
+    return GiveUp(messages.not_converging(entry, differences, world.timing, final=entry.operation in ROLLOUTS and not rolling))
 
 
 def _is_tried_again(world: World, entry: JournalEntry) -> bool:
@@ -83,5 +89,5 @@ def _after_a_refusal(world: World, entry: JournalEntry) -> RetryDecision:
         return Send()
     running = not due and bool(entry.unconfirmed) and world.observed(entry) < world.timing.settle
     if exhausted and not running:
-        return GiveUp(messages.not_converging(entry, (), world.timing))
+        return _not_converging(world, entry)
     return GiveUp(messages.refused(entry, world.timing, may_still_run=running))

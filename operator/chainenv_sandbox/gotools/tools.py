@@ -82,6 +82,7 @@ TOOLS: Mapping[str, Tool] = {
         ),
         Tool("judge", ".", "about 1 minute"),
         Tool("argodiff", ".", "1 to 3 minutes"),
+        Tool("dashboard", ".", "half a minute"),
     )
 }
 

@@ -5,7 +5,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -209,11 +208,9 @@ async def test_a_compressed_answer_cannot_grow_past_the_bound(server: Any, baset
 async def test_an_answer_that_does_not_arrive(server: Any, key: ApiKey, handler: Any, text: str) -> None:
     server.handler = handler
     async with Transport(server.url, timeout_seconds=0.2) as transport:
-        started = time.monotonic()
         with pytest.raises(Unavailable, match=text) as caught:
             await Baseten(transport, key).deactivate("c", "d")
     assert not isinstance(caught.value, NotSent)
-    assert time.monotonic() - started < 2
 
 
 async def test_the_status_of_an_error_counts_though_its_body_breaks_off(server: Any, baseten: Baseten) -> None:

@@ -15,7 +15,7 @@ from chainenv.core.world import Timing
 from chainenv.crd.enums import Operation
 from chainenv.crd.types import Drift, JournalEntry
 
-from .helpers import NOW, Case, answered, desired, environment, opened, reasons, table, world
+from .helpers import NOW, Case, answered, deployment, desired, environment, opened, reasons, table, world
 
 HASH = digest("wanted")
 DIFFERENCES = (Drift(path="chainletSettings[A].autoscalingSettings.minReplica", desired="2", actual="1"),)
@@ -98,6 +98,17 @@ STOPPED = (GiveUp, ["NotConverging"])
 )
 def test_a_rollout_is_not_repeated_like_a_correction(case: Case) -> None:
     assert judged(case.given) == case.expected, case.why
+
+
+def test_a_rollout_that_is_given_up_stalls_unless_one_is_under_way() -> None:
+    for seen, expected in (
+        (environment(), Severity.STALLED),
+        (environment(candidate=deployment("other", "BUILDING", created=1)), Severity.BLOCKED),
+    ):
+        decision = retry_decision(world(desired(), seen), rollout(9999, started=True), HASH)
+        assert isinstance(decision, GiveUp)
+        assert decision.finding is not None
+        assert decision.finding.severity is expected
 
 
 def test_not_converging_names_field_desired_actual_and_the_next_try() -> None:

@@ -24,14 +24,15 @@ def waiting_for_confirmation(entry: JournalEntry, differences: tuple[Drift, ...]
     return Finding(WAITING, Reason.CORRECTING, f"update sent at {clock(entry)}; waiting for confirmation{remaining}")
 
 
-def not_converging(entry: JournalEntry, differences: tuple[Drift, ...], timing: Timing) -> Finding:
+def not_converging(entry: JournalEntry, differences: tuple[Drift, ...], timing: Timing, *, final: bool = False) -> Finding:
+    """``final``: nothing mends it by itself."""
     times = "once" if entry.attempts == 1 else f"{entry.attempts} times"
     effect = f"but the environment still differs: {listed(differences)}" if differences else "without effect"
     if entry.outcome == Outcome.LOST:
         effect = f"without an answer, {effect}"
     again = f"only with the annotation {RECONCILE_ANNOTATION}" if entry.operation in ROLLOUTS else at(ended(entry), timing.retry_refused)
     message = f"update sent {times}, {effect}. Change the spec to what Baseten allows; next try {again}"
-    return Finding(BLOCKED, Reason.NOT_CONVERGING, message)
+    return Finding(STALLED if final else BLOCKED, Reason.NOT_CONVERGING, message)
 
 
 def refused(entry: JournalEntry, timing: Timing, *, just_now: bool = False, may_still_run: bool = False) -> Finding:
@@ -49,12 +50,12 @@ def refused(entry: JournalEntry, timing: Timing, *, just_now: bool = False, may_
         return Finding(STALLED, Reason.FORBIDDEN, message)
     if may_still_run or (just_now and entry.unconfirmed):
         unsure = "An earlier try without an answer may still be running; observing whether it happened"
-        return Finding(WAITING, Reason.SETTLING_INTENT, f"refused to {action}: {answer}. {unsure}; {retry}")
+        return Finding(WAITING, Reason.SETTLING_INTENT, f"Baseten refused to {action}: {answer}. {unsure}; {retry}")
     if just_now and entry.operation == Operation.CREATE and not entry.cause:
-        return Finding(WAITING, Reason.CREATING, f"refused to {action}: {answer}; reading the chain to find the cause")
+        return Finding(WAITING, Reason.CREATING, f"Baseten refused to {action}: {answer}; reading the chain to find the cause")
     if entry.operation in ROLLOUTS and entry.attempts == 1 and not entry.cause:
         target = f" {entry.target}" if entry.target else ""
-        message = f"refused to {action}{target}: {answer}. It may be too new, or the environment busy; {retry}"
+        message = f"Baseten refused to {action}{target}: {answer}. It may be too new, or the environment busy; {retry}"
         return Finding(WAITING, Reason.CORRECTING, message)
     if entry.operation == Operation.PROMOTE and entry.outcome == Outcome.NOT_FOUND:
         message = f"deployment {entry.target} not found, or not accessible with this API key: {answer}. Correct deploymentID; {retry}"
@@ -76,7 +77,7 @@ def rate_limited(now: datetime, seconds: float) -> Finding:
 
 
 def credentials_refused(answer: str) -> Finding:
-    return Finding(STALLED, Reason.CREDENTIALS_REFUSED, f"API key refused by Baseten: {answer}")
+    return Finding(STALLED, Reason.CREDENTIALS_REFUSED, f"API key refused by Baseten: {answer}. Correct the key")
 
 
 def request_failed(reason: Reason, error: str, failures: int, now: datetime, seconds: float) -> Finding:
