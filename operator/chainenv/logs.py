@@ -18,7 +18,12 @@ _TRAILING = ("chain", "environment", "generation", "call", "duration_seconds", "
 
 def set_up(settings: Settings) -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(_json() if settings.log_format == "json" else _OneLine("%(asctime)s %(levelname)-7s %(message)s"))
+    if settings.log_format == "json":
+        renamed = {"asctime": "time", "levelname": "level", "name": "logger", "resource_name": "name"}
+        fields = "%(asctime)s %(levelname)s %(name)s %(message)s"
+        handler.setFormatter(JsonFormatter(fields, rename_fields=renamed, datefmt="%Y-%m-%dT%H:%M:%S%z"))
+    else:
+        handler.setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(message)s"))
     handler.addFilter(_about)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -50,11 +55,3 @@ def _about(record: logging.LogRecord) -> bool:
         fields = asdict(about)
         record.__dict__.update({"resource_name": fields.pop("name"), **fields})
     return True
-
-
-def _json() -> logging.Formatter:
-    return JsonFormatter(
-        "%(asctime)s %(levelname)s %(name)s %(message)s",
-        rename_fields={"asctime": "time", "levelname": "level", "name": "logger", "resource_name": "name"},
-        datefmt="%Y-%m-%dT%H:%M:%S%z",
-    )

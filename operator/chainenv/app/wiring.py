@@ -44,7 +44,6 @@ class Parts:
         self.settings = settings
         self.cluster = cluster
         self.transport = transport
-        self.queue = Queue(self._handle, workers=WORKERS)
         self.leader = Leader(cluster, settings.lease_namespace) if settings.leader_election else None
         self.store = ObjectStore(cluster, self._changed, self._fence, self._gone, self._keys.may_use_own)
         self.lister = Lister(cluster, self.store, settings.namespaces)
@@ -60,9 +59,10 @@ class Parts:
             jitter=random.random,
             fence=self._fence,
             measure=self._measures,
-            prices=PriceBook(time.monotonic, self.queue.add),
+            prices=PriceBook(time.monotonic, self._again),
         )
         self._reconciler = Reconciler(ports, intervals_of(settings), timing_of(settings), Audit(settings.audit))
+        self.queue = Queue(self._handle, workers=WORKERS)
         self.listed = False
         self.acting = False
 
@@ -84,6 +84,9 @@ class Parts:
         """A later resource of the same name starts from nothing."""
         self._keys.forget(uid)
         self._measures(key, None, None)
+
+    def _again(self, key: Key, seconds: float) -> None:
+        self.queue.add(key, seconds)
 
     async def _handle(self, key: Key) -> float | None:
         with metrics.reconcile_seconds.time():

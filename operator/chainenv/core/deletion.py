@@ -32,8 +32,7 @@ def plan_deletion(world: World) -> Plan:
     running = [d for d in environment.deployments if d.status not in OFF and not _is_given_up(world, d)]
     if not running:
         return _last_read(world, environment, builder)
-    busy = _busy(environment) if desired.deletion == DeletionPolicy.DEACTIVATE_WHEN_IDLE else []
-    if busy:
+    if desired.deletion == DeletionPolicy.DEACTIVATE_WHEN_IDLE and (busy := messages.busy(environment)):
         builder.add(messages.not_idle(busy))
         return builder.build(managed=True)
     for deployment in running:
@@ -74,16 +73,3 @@ def _last_read(world: World, environment: Environment, builder: PlanBuilder) -> 
     entries = [(d, world.entry(slot(d.id))) for d in environment.deployments if d.status not in OFF]
     refused = tuple(d.id for d, entry in entries if entry is not None and entry.outcome != Outcome.NOT_FOUND)
     return builder.build(release=True, left_on=refused, managed=world.ours)
-
-
-def _busy(environment: Environment) -> list[str]:
-    """Chainlets with replicas, or with a minReplica above 0."""
-    chainlets = [c for d in environment.deployments for c in d.chainlets]
-    running = {c.name: f"{c.name} has {c.active_replicas} replicas" for c in chainlets if c.active_replicas}
-    settings = [(c.name, c.autoscaling) for c in chainlets] + [(c.name, c.autoscaling) for c in environment.chainlets]
-    kept = {
-        name: f"{name} has minReplica {autoscaling['min_replica']}"
-        for name, autoscaling in settings
-        if autoscaling and int(autoscaling.get("min_replica", 0)) > 0
-    }
-    return list({**kept, **running}.values())

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from ..crd.types import API_VERSION, ENVIRONMENT_NAME_PATTERN, KIND, ChainEnvironmentSpec, SecretKeyRef, kubernetes_name
 from .environment import ChainletState, Environment
-from .values import ROLLING, Settings
+from .text import camel
+from .values import ROLLING, nested
 
 Json = dict[str, Any]
 Step = str | int
@@ -55,7 +56,7 @@ def manifest_of(environment: Environment, origin: Origin) -> Manifest:
         spec["managementPolicy"] = origin.policy
     if origin.secret is not None:
         spec["apiKeySecretRef"] = origin.secret.model_dump(by_alias=True)
-    if promotion := _nested(environment.promotion):
+    if promotion := nested({camel(path): value for path, value in environment.promotion.items()}):
         spec["promotionSettings"] = promotion
     if environment.chainlets:
         spec["chainletSettings"] = [_chainlet(state) for state in environment.chainlets[:MOST_CHAINLETS]]
@@ -72,20 +73,8 @@ def _chainlet(state: ChainletState) -> Json:
     if state.instance_type is not None and state.instance_type.id:
         entry["instanceTypeID"] = state.instance_type.id
     if state.autoscaling:
-        entry["autoscalingSettings"] = _nested(state.autoscaling)
+        entry["autoscalingSettings"] = nested({camel(path): value for path, value in state.autoscaling.items()})
     return entry
-
-
-def _nested(settings: Settings) -> Json:
-    """By the resource's names."""
-    out: Json = {}
-    for path, value in settings.items():
-        *parents, last = (kubernetes_name(part) for part in path.split("."))
-        where = out
-        for parent in parents:
-            where = where.setdefault(parent, {})
-        where[last] = value
-    return out
 
 
 def _make_valid(spec: Json) -> Iterator[str]:

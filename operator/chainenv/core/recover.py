@@ -35,8 +35,11 @@ def recover(world: World) -> World:
     claimed = {e.operation: e.deployment_id for e in rollouts if e.deployment_id}
     after: dict[str, JournalEntry | None] = {}
     for entry in rollouts:  # the newest first: what came after two intents came of the later one
-        others = {deployment for operation, deployment in claimed.items() if operation != entry.operation}
-        after[entry.slot] = now = _recovered(world, environment, _knowing(entry, others))
+        known = (*entry.known_deployments, entry.target)
+        others = sorted(d for operation, d in claimed.items() if operation != entry.operation and d not in known)
+        # What came of another rollout is no sign that this one happened, also when that one has been forgotten.
+        update = {"known_deployments": (*entry.known_deployments, *others)} if others and unanswered(entry) else {}
+        after[entry.slot] = now = _recovered(world, environment, entry.model_copy(update=update))
         if now is not None and now.deployment_id:
             claimed[entry.operation] = now.deployment_id
     entries = [e for e in (after.get(e.slot, e) for e in world.journal) if e is not None]
@@ -70,14 +73,6 @@ def _of_the_new_environment(world: World, environment: Environment) -> tuple[Jou
         for e in world.journal
         if e.operation in KEPT or (e.operation in ROLLOUTS and e.finished_at is None)
     )
-
-
-def _knowing(entry: JournalEntry, others: set[str]) -> JournalEntry:
-    """What came of another rollout is no sign that this one happened, also when that one has been forgotten."""
-    more = others - {*entry.known_deployments, entry.target}
-    if not more or not unanswered(entry):
-        return entry
-    return entry.model_copy(update={"known_deployments": (*entry.known_deployments, *sorted(more))})
 
 
 # -- what is to be read besides the environment --------------------------------------------------------------------
@@ -119,7 +114,13 @@ def _recovered(world: World, environment: Environment, entry: JournalEntry) -> J
             return _concluded(world, environment, entry) or entry
         return None if environment.promoting or _moved_on(environment, entry) else entry
     if unanswered(entry):
-        return _concluded(world, environment, entry) or _lost(world, entry)
+        if (concluded := _concluded(world, environment, entry)) is not None:
+            return concluded
+        over = entry.outcome != Outcome.LOST and world.observed(entry) >= world.timing.settle
+        if over and (world.chain_deployments is not None or world.chain_unreadable):  # and nothing shows that it happened
+            update = {"outcome": Outcome.LOST, "finished_at": entry.started_at, "unconfirmed": (entry.unconfirmed or 0) + 1}
+            return entry.model_copy(update=update)
+        return entry
     if entry.outcome == Outcome.ACCEPTED and not entry.settled:
         return _followed(world, environment, entry)
     if entry.outcome == Outcome.FAILED and _moved_on(environment, entry) and not _may_yet_serve(world, environment, entry):
@@ -135,16 +136,6 @@ def _may_yet_serve(world: World, environment: Environment, entry: JournalEntry) 
         return True
     found = world.looked_up[entry.deployment_id]
     return found is not None and _is_newer(found, environment.current)
-
-
-def _lost(world: World, entry: JournalEntry) -> JournalEntry:
-    """The settling time is over and nothing shows that it happened."""
-    if entry.outcome == Outcome.LOST or world.observed(entry) < world.timing.settle:
-        return entry
-    if world.chain_deployments is None and not world.chain_unreadable:
-        return entry
-    update = {"outcome": Outcome.LOST, "finished_at": entry.started_at, "unconfirmed": (entry.unconfirmed or 0) + 1}
-    return entry.model_copy(update=update)
 
 
 def _concluded(world: World, environment: Environment, entry: JournalEntry) -> JournalEntry | None:
@@ -216,7 +207,8 @@ def _followed(world: World, environment: Environment, entry: JournalEntry) -> Jo
         return _failed(entry, environment, f"deployment {candidate.id} is {candidate.status}")
     if environment.promoting:
         return entry
-    if current is not None and current.id == entry.deployment_id and _is_awaited(world, current):
+    deadline = world.gates.rules.deadline  # with one a rollout ends when its deployment serves, not when it is the current one
+    if current is not None and current.id == entry.deployment_id and deadline is not None and in_progress(current.status):
         return entry
     if (current is not None and current.id == entry.deployment_id) or (
         entry.deployment_id is None and is_reached(world, environment, entry)
@@ -228,11 +220,6 @@ def _followed(world: World, environment: Environment, entry: JournalEntry) -> Jo
     if entry.deployment_id not in world.looked_up:
         return entry
     return _elsewhere(world, environment, entry, world.looked_up[entry.deployment_id])
-
-
-def _is_awaited(world: World, current: Deployment) -> bool:
-    """With a deadline a rollout ends when its deployment serves, not when it has become the current one."""
-    return world.gates.rules.deadline is not None and in_progress(current.status)
 
 
 def _moved_on(environment: Environment, entry: JournalEntry) -> bool:

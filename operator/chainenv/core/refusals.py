@@ -51,8 +51,8 @@ def fields_named(change: AnyChange, answer: str) -> str | None:
     listed = [chainlets[int(place)] for place in _ITEM.findall(answer) if int(place) < len(chainlets)]
     meant = set(listed or (name for name in chainlets if _has_word(answer, name)))
     named = [f for f in sent if _has_word(answer, f.name) or (f.name == "instance_type_id" and _has_word(answer, str(f.value)))]
-    told = [str(field) for field in named if not meant or not field.chainlet or field.chainlet in meant]
-    return _several(told)[:LONGEST] if told else None
+    found = [str(field) for field in named if not meant or not field.chainlet or field.chainlet in meant]
+    return _several(found)[:LONGEST] if found else None
 
 
 def _several(found: list[str]) -> str:
@@ -113,11 +113,11 @@ def _unknown_types(sent: Mapping[str, str], types: Mapping[str, str]) -> Iterato
     known = {type_id.casefold() for type_id in types if type_id}
     unknown = [(chainlet, type_id) for chainlet, type_id in sent.items() if known and type_id.casefold() not in known]
     for number, (chainlet, type_id) in enumerate(unknown):
-        told = f"chainlet {_short(chainlet)}: no instance type {_short(type_id)}"
+        text = f"chainlet {_short(chainlet)}: no instance type {_short(type_id)}"
         if number < _MOST:  # the others are only counted
             nearest, *others = map(_short, _by_likeness(type_id, types))
-            told += f", the nearest is {nearest}" + (f" (others: {names(others)})" if others and not number else "")
-        yield told
+            text += f", the nearest is {nearest}" + (f" (others: {names(others)})" if others and not number else "")
+        yield text
 
 
 def _by_likeness(wanted: str, types: Mapping[str, str]) -> list[str]:

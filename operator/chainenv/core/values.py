@@ -32,3 +32,15 @@ def digest(value: Any) -> str:
     """A short hash of any JSON value; the order of mappings does not matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def nested(settings: Settings) -> dict[str, Any]:
+    """The inverse of ``flat``: a dotted path is an object within an object."""
+    out: dict[str, Any] = {}
+    for path, value in settings.items():
+        *parents, last = path.split(".")
+        where = out
+        for parent in parents:
+            where = where.setdefault(parent, {})
+        where[last] = value
+    return out

@@ -83,7 +83,7 @@ class Reconciler:
         except NotLeadingError:
             return STANDBY_SECONDS
         except ClusterUnavailableError as error:
-            log.warning("nothing is done meanwhile: %s", error)
+            log.warning("API server unavailable; retrying: %s", error)
             return self._delay(None, memory)
         except Exception:
             log.exception("internal error; retrying, others are not affected")

@@ -9,7 +9,7 @@ import pytest
 from chainenv.core.desired import desired_of
 from chainenv.core.environment import in_progress
 from chainenv.core.resource import Resource
-from chainenv.core.values import digest, flat
+from chainenv.core.values import digest, flat, nested
 from chainenv.core.world import Timing
 from chainenv.crd.enums import Operation
 from chainenv.crd.types import ChainEnvironmentSpec, ChainEnvironmentStatus
@@ -42,6 +42,15 @@ def test_what_the_table_of_statuses_does_not_hold_is_in_progress(status: str) ->
 )
 def test_flat(case: Case) -> None:
     assert flat(case.given) == case.expected, case.why
+
+
+@table(
+    Case("nothing", "", {}, {}),
+    Case("deep", "a path is an object within an object", {"a": 1, "b.c.d": 2, "b.e": 0}, {"a": 1, "b": {"c": {"d": 2}, "e": 0}}),
+)
+def test_nested_is_the_inverse_of_flat(case: Case) -> None:
+    assert nested(case.given) == case.expected, case.why
+    assert flat(nested(case.given)) == case.given
 
 
 def test_the_order_of_a_mapping_does_not_change_its_digest() -> None:

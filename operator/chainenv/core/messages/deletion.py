@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...crd.types import ABANDON_ANNOTATION, JournalEntry
-from ..environment import Deployment
+from ..environment import Deployment, Environment
 from ..findings import Finding, Severity
 from ..reasons import Reason
 from ..text import clock, names
@@ -30,8 +30,23 @@ def may_have_started(entry: JournalEntry) -> Finding:
     return Finding(WAITING, Reason.DELETING, message)
 
 
-def not_idle(busy: Iterable[str]) -> Finding:
-    message = f"being deleted; waits until no chainlet has replicas or a minReplica above 0: {names(busy)}; or set deletionPolicy to Retain"
+def busy(environment: Environment) -> list[str]:
+    """Chainlets with replicas, or with a minReplica above 0."""
+    chainlets = [c for d in environment.deployments for c in d.chainlets]
+    running = {c.name: f"{c.name} has {c.active_replicas} replicas" for c in chainlets if c.active_replicas}
+    settings = [(c.name, c.autoscaling) for c in chainlets] + [(c.name, c.autoscaling) for c in environment.chainlets]
+    kept = {
+        name: f"{name} has minReplica {autoscaling['min_replica']}"
+        for name, autoscaling in settings
+        if autoscaling and int(autoscaling.get("min_replica", 0)) > 0
+    }
+    return list({**kept, **running}.values())
+
+
+def not_idle(chainlets: Iterable[str]) -> Finding:
+    message = (
+        f"being deleted; waits until no chainlet has replicas or a minReplica above 0: {names(chainlets)}; or set deletionPolicy to Retain"
+    )
     return Finding(WAITING, Reason.WAITING_FOR_IDLE, message)
 
 

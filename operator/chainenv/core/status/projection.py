@@ -20,7 +20,7 @@ from ..actions import Held
 from ..environment import Chainlet, ChainletState, Deployment
 from ..gates import WaitsFor, rollout_status
 from ..reasons import Reason
-from ..values import Settings
+from ..values import Settings, nested
 from .conditions import UNOWNED, conditions, summary
 from .report import Observed, Report
 from .sizes import CANDIDATE_BYTES, CURRENT_BYTES, MOST_VALUE, bounded_chainlets, bounded_drift, bounded_settings
@@ -97,7 +97,7 @@ def _observed(observation: Observed, report: Report) -> dict[str, Any]:
         "active_replicas": sum(c.active_replicas for c in environment.current.chainlets) if environment.current else None,
         "chainlet_settings": settings,
         "chainlet_settings_omitted": omitted,
-        "promotion_settings": _promotion(environment.promotion),
+        "promotion_settings": ObservedPromotionSettings.model_validate(nested(environment.promotion)) if environment.promotion else None,
         "promotion": progress
         and PromotionStatus(
             state=progress.status,
@@ -146,17 +146,6 @@ def _by_name(chainlets: tuple[Named, ...]) -> list[Named]:
 
 def _autoscaling(settings: Settings | None) -> ObservedAutoscaling | None:
     return None if settings is None else ObservedAutoscaling.model_validate(dict(settings))
-
-
-def _promotion(settings: Settings) -> ObservedPromotionSettings | None:
-    nested: dict[str, Any] = {}
-    for path, value in settings.items():
-        outer, _, inner = path.partition(".")
-        if inner:
-            nested.setdefault(outer, {})[inner] = value
-        else:
-            nested[outer] = value
-    return ObservedPromotionSettings.model_validate(nested) if nested else None
 
 
 def _state(status: ChainEnvironmentStatus, report: Report) -> str | None:
