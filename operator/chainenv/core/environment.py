@@ -67,7 +67,7 @@ class PromotionProgress:
 @dataclass(frozen=True, slots=True)
 class Environment:
     """``cleanup_inside``: the server shows the cleanup strategy inside rolling_deploy_config (the older shape);
-    ``cleanup_twice``: in both places. ``promotion_progress``: None on a server that does not tell."""
+    ``cleanup_twice``: in both places. ``promotion_progress``: None on a server that has no such field."""
 
     name: str
     chain_id: str
@@ -94,7 +94,7 @@ class Environment:
 
     @property
     def deploying(self) -> bool:
-        """Whether something deploys, so that what is not shown yet may show by itself."""
+        """Whether something deploys, so that a later read may show what this one does not."""
         return self.promoting or (self.current is not None and in_progress(self.current.status))
 
     @property

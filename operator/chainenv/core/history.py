@@ -51,23 +51,23 @@ class Observed:
     actors: Mapping[str, str] = field(default_factory=dict)
 
 
-def fold(history: History, seen: Observed) -> History:
+def fold(history: History, observed: Observed) -> History:
     """The history after one more observation; the same one again changes nothing. A history that was lost starts anew.
 
     Times are whole seconds, as in all of Kubernetes.
     """
-    now = seen.now.replace(microsecond=0)
+    now = observed.now.replace(microsecond=0)
     newest = history[0] if history else None
     if newest and newest.until is None:
-        if newest.deployment_id == seen.current:
-            return (_explained(newest, seen), *history[1:])
+        if newest.deployment_id == observed.current:
+            return (_explained(newest, observed), *history[1:])
         history = (newest.model_copy(update={"until": max(now, newest.since)}), *history[1:])
-    if seen.current is None or not seen.serves:
+    if observed.current is None or not observed.serves:
         return history
     since = max(now, history[0].until or now) if history else now
-    cause = Cause.CREATED if seen.created and not history else Cause.EXTERNAL
-    entry = HistoryEntry(deployment_id=seen.current, cause=cause.value, since=since)
-    return (_explained(entry, seen), *history)[:MOST_ENTRIES]
+    cause = Cause.CREATED if observed.created and not history else Cause.EXTERNAL
+    entry = HistoryEntry(deployment_id=observed.current, cause=cause.value, since=since)
+    return (_explained(entry, observed), *history)[:MOST_ENTRIES]
 
 
 def newcomer(before: History, now: History) -> str | None:
@@ -78,17 +78,17 @@ def newcomer(before: History, now: History) -> str | None:
     return None if same else now[0].deployment_id
 
 
-def _explained(entry: HistoryEntry, seen: Observed) -> HistoryEntry:
+def _explained(entry: HistoryEntry, observed: Observed) -> HistoryEntry:
     """With what is known of it by now: an answer of the audit log, or of a rollout that was lost, may come later.
 
     A wish for what serves already explains nothing: a rollout that something came of began before.
     """
     changes: dict[str, str | None] = {}
-    origin = seen.origins.get(entry.deployment_id)
+    origin = observed.origins.get(entry.deployment_id)
     if origin and origin.began <= entry.since and entry.cause in (Cause.EXTERNAL, Cause.CREATED):
         changes |= {"cause": origin.cause.value, "source": origin.source}
-    if entry.by is None and entry.deployment_id in seen.actors:
-        changes["by"] = seen.actors[entry.deployment_id]
+    if entry.by is None and entry.deployment_id in observed.actors:
+        changes["by"] = observed.actors[entry.deployment_id]
     return entry.model_copy(update=changes) if changes else entry
 
 

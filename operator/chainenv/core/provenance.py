@@ -31,14 +31,14 @@ def with_history(world: World, history: History, before: Journal, actors: Mappin
     if (made := _created(world, environment)) is not None:
         world = replace(world, journal=with_entry(world.journal, made))
     current = environment.current
-    seen = Observed(
+    observed = Observed(
         now=world.now,
         current=current.id if current else None,
         serves=current is not None and current.status in SERVING | DEGRADED,
         origins=_origins(world, environment, before),
         actors=actors,
     )
-    history = fold(history, seen)
+    history = fold(history, observed)
     kept = tuple(e for e in world.journal if e.operation != Operation.CREATED or _is_awaited(e, environment, history))
     return replace(world, history=history, journal=kept)
 

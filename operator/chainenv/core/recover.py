@@ -1,6 +1,6 @@
 """The journal brought up to date with what was observed: intents without outcome settled, rollouts followed to their end.
 
-docs/decisions/0002. No rule here sends anything; a rule that cannot tell keeps the entry, and an entry that is kept
+docs/decisions/0002. No rule here sends anything; a rule that cannot decide keeps the entry, and an entry that is kept
 holds the next rollout back.
 """
 

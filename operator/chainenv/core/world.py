@@ -15,7 +15,7 @@ from .gates import Gates, Hold
 
 @dataclass(frozen=True, slots=True)
 class AuditedChange:
-    """A change that the chain's audit log tells of: made with this operator's key, to this environment. ``at``: Baseten's clock."""
+    """A change that the chain's audit log records: made with this operator's key, to this environment. ``at``: Baseten's clock."""
 
     operation: Operation
     deployment_id: str
@@ -106,7 +106,7 @@ class World:
         return next((entry for entry in self.journal if entry.slot == slot), None)
 
     def since(self, moment: datetime) -> timedelta:
-        """How long ago ``moment`` was when the read began: what happened while it was under way it need not have seen."""
+        """How long ago ``moment`` was when the read began: what happened while it was under way it need not show."""
         return (self.began or self.now) - moment
 
     def observed(self, entry: JournalEntry) -> float:

@@ -45,7 +45,7 @@ class Operation(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What came of a call. FAILED: accepted, but the rollout it started did not succeed. LOST: no answer, and no effect to be seen."""
+    """What came of a call. FAILED: accepted, but the rollout it started did not succeed. LOST: no answer, and no effect observed."""
 
     ACCEPTED = "Accepted"
     REFUSED = "Refused"

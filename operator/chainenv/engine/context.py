@@ -29,11 +29,11 @@ RESOURCE: ContextVar[About | None] = ContextVar("resource", default=None)
 """None outside of a run."""
 
 LAST_CALL: ContextVar[CallRecord | None] = ContextVar("last_call", default=None)
-"""Set by whoever is told of calls (api.Hooks), before the caller has the answer."""
+"""Set by whoever records calls (api.Hooks), before the caller has the answer."""
 
 
 def of_last_call(endpoint: str | None = None) -> dict[str, str | float]:
-    """Fields for a log line that tells what a call came to; ``endpoint`` when it is known, as that of a call that was held
+    """Fields for a log line about what a call came to; ``endpoint`` when it is known, as that of a call that was held
     back. The duration is without the wait for a turn."""
     call = LAST_CALL.get()
     if call is None or endpoint not in (None, call.endpoint):

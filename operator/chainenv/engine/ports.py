@@ -58,7 +58,7 @@ class ClaimState(NamedTuple):
 
 
 class Store(Protocol):
-    """The objects as last seen, and the only way to write them."""
+    """The last known objects, and the only way to write them."""
 
     def get(self, key: Key) -> Resource | None: ...
 

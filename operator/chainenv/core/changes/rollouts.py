@@ -11,7 +11,7 @@ from ..world import World
 
 
 def report_earlier(world: World, _: Environment, builder: PlanBuilder) -> None:
-    """How the rollouts go that were begun before. Whether one takes too long is told by the wall clock, because it may take days
+    """How the rollouts go that were begun before. Whether one takes too long is decided by the wall clock, because it may take days
     and restarts; nothing is undone."""
     deadline, aborted = world.gates.rules.deadline, builder.journal.get(Operation.ABORT)
     for entry in (builder.journal.get(Operation.INSTANCE_TYPES), builder.journal.get(Operation.PROMOTE)):

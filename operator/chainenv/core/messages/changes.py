@@ -25,7 +25,7 @@ def waiting_for_confirmation(entry: JournalEntry, differences: tuple[Drift, ...]
 
 
 def not_converging(entry: JournalEntry, differences: tuple[Drift, ...], timing: Timing, *, final: bool = False) -> Finding:
-    """``final``: nothing mends it by itself."""
+    """``final``: only a person, or another spec, can change it."""
     times = "once" if entry.attempts == 1 else f"{entry.attempts} times"
     effect = f"but the environment still differs: {listed(differences)}" if differences else "without effect"
     if entry.outcome == Outcome.LOST:

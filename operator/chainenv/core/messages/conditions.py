@@ -1,4 +1,4 @@
-"""What the conditions say of the environment and its deployments."""
+"""The environment and its deployments, as conditions describe them."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from ...crd.types import Drift
+from ...crd.types import ABANDON_ANNOTATION, Drift
 from ..desired import Desired
 from ..environment import Environment
 from ..findings import Finding, Severity
@@ -43,7 +43,7 @@ def paused_deletion() -> Finding:
         WAITING,
         Reason.PAUSED,
         "being deleted, but managementPolicy is Pause and its deletionPolicy needs calls to Baseten: set managementPolicy to Reconcile,"
-        " deletionPolicy to Retain, or the annotation chains.baseten.co/abandon=true",
+        f" deletionPolicy to Retain, or the annotation {ABANDON_ANNOTATION}=true",
     )
 
 

@@ -108,7 +108,7 @@ class Report:
 
     @property
     def moving(self) -> bool:
-        """Whether something is under way that will show by itself."""
+        """Whether something is under way whose end a later read shows."""
         return bool(self.passing) or self.progressing
 
     @property
