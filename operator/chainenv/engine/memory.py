@@ -98,6 +98,7 @@ class Memory:
     """What is remembered of a resource (by its uid) between runs, and may be lost: a restart only makes the operator more careful.
 
     ``retries``: by slot of the journal; each change backs off by itself. ``unchanged``: polls in a row that changed nothing in the status.
+    ``confirmed``: when the last read was answered that the status, as written, shows.
     ``actors``: who brought the newest deployment that is not this resource's doing, by its id. ``request``: the last reconcile
     annotation for which the key was read anew. ``written``: the last status written, by the resourceVersion that came of it and its
     hash.
@@ -114,6 +115,7 @@ class Memory:
     unchanged: int = 0
     request: str | None = None
     written: tuple[str, str] | None = None
+    confirmed: datetime | None = None
     actors: Mapping[str, str] = field(default_factory=dict)
     runs: float = 0.0
     """Runs in hand: at most ``BURST``, one more each second."""
