@@ -32,6 +32,7 @@ class Facts:
     ``created_at``: when the environment was created, as far as it has been accepted as this resource's.
     ``observed_since``: when the first read was answered that began after an entry of the journal became what it is, by ``entry_id``;
     and that showed a deployment serving outside the environment, by ``serving_id``.
+    ``differs``: the difference in instance types, since when it has been shown; since ever where a new spec has made it.
     ``key``: fingerprint of the key that the last plan was made with.
     """
 
@@ -59,9 +60,14 @@ class Facts:
             last_observed=world.now,
             missing_since=world.missing_since,
             replaced=_still(self.replaced, replaced, now),
-            differs=self.differs if environment is None else _still(self.differs, fingerprint(world), now),
+            differs=self.differs if environment is None else self._differs(world, now),
             observed_since={entry: self.observed_since.get(entry, now) for entry in (*map(entry_id, world.journal), *serving)},
         )
+
+    def _differs(self, world: World, now: float) -> Since | None:
+        """A difference that a new spec has made is no doubtful find of one read: it is believed for as long as it is shown."""
+        fact = _still(self.differs, fingerprint(world), now)
+        return replace(fact, at=float("-inf")) if fact is not None and world.spec_changed else fact
 
 
 def _still(fact: Since | None, value: str | None, now: float) -> Since | None:
