@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..api import BasetenError
-from ..core.changes.instance_types import fingerprint
+from ..core.changes.instance_types import fingerprint, fingerprint_shown
 from ..core.environment import SERVING
 from ..core.resource import Resource
 from ..core.world import World, entry_id, serving_id
@@ -46,9 +46,11 @@ class Facts:
 
     @classmethod
     def of(cls, resource: Resource) -> Facts:
-        """What the status alone says, before any read."""
-        known = resource.status.environment
-        return cls(created_at=known.created_at if known else None)
+        """What the status alone says, before any read. A difference that waits at a gate has been believed before."""
+        known, waiting = resource.status.environment, resource.status.rollout
+        believed = fingerprint_shown(resource.status.drift) if waiting is not None and waiting.plan is not None else None
+        differs = Since(believed, float("-inf")) if believed is not None else None
+        return cls(created_at=known.created_at if known else None, differs=differs)
 
     def advance(self, world: World, now: float) -> Facts:
         """With one more successful read; ``now`` is when it was answered, monotonic."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ from ..world import World
 from .budget import types_budget, types_fit_later
 from .gated import Passage, Request, passage
 from .rollouts import is_held_back
+
+_OF_TYPES = re.compile(r"chainletSettings\[(.+)\]\.instanceTypeID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,13 @@ def fingerprint(world: World) -> str | None:
         return None
     observed = observed_types(world.environment)
     differences = {n: [t, observed[n]] for n, t in wanted_types(world, world.environment).items() if observed.get(n, t) != t}
+    return digest(differences) if differences else None
+
+
+def fingerprint_shown(drift: Iterable[Drift]) -> str | None:
+    """The same of the drift that a status shows."""
+    found = [(_OF_TYPES.fullmatch(each.path), each) for each in drift]
+    differences = {match[1]: [each.desired, each.actual] for match, each in found if match}
     return digest(differences) if differences else None
 
 
