@@ -17,7 +17,7 @@ from typing import assert_never
 
 from ..api import Baseten, BasetenError, CredentialsRefused
 from ..core import messages
-from ..core.changes import CreateEnvironment
+from ..core.changes import AnyChange, CreateEnvironment, UpdateAutoscaling
 from ..core.cost import PriceList
 from ..core.environment import OFF
 from ..core.findings import EventRecord, Finding, Severity
@@ -202,7 +202,7 @@ class Reconciler:
         drifted = world.known and not world.spec_changed and self._who.may_ask(decided.baseten)
         corrected: list[EventRecord] = []
         for action, event in zip(execution.accepted, execution.events, strict=True):  # logged at once, by execute
-            if drifted and action.change.corrections:
+            if drifted and action.change.corrections and not _is_by_the_clock(world, action.change):
                 corrected.append(event)
             else:
                 self._ports.events.emit(resource, event)
@@ -358,6 +358,11 @@ class Reconciler:
         except Exception:
             log.exception("the status could not be written")
         return delay
+
+
+def _is_by_the_clock(world: World, change: AnyChange) -> bool:
+    """An edge of a schedule is nobody's drift."""
+    return world.schedule_changed and isinstance(change, UpdateAutoscaling)
 
 
 def _concluded(opened: tuple[JournalEntry, ...], world: World) -> tuple[EventRecord, ...]:
