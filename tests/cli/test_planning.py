@@ -155,3 +155,32 @@ def test_what_the_api_server_would_refuse_is_an_error_and_the_rest_is_planned(st
     assert "chainID cannot be changed" in first["problem"]
     assert [call["operation"] for call in second["calls"]] == ["CreateEnvironment"]
     assert "1 of 2 could not be planned" in done.stderr
+
+
+def test_what_another_resource_owns_is_not_planned_twice(stage: Stage, typed: Typed) -> None:
+    stage.run_operator()
+    stage.apply(resource("first", environmentName="staging"))
+    stage.wait_settled("first")
+    second = resource("second", environmentName="staging", chainletSettings=[chainlet("HelloWorld", maxReplica=7)])
+    (planned,) = plan(typed, second, code=1)
+    assert planned["calls"] == []
+    stage.apply(second)
+    assert planned["problem"] in stage.wait_condition("Stalled", "True", "DuplicateTarget", name="second")["message"]
+    observing = {**second, "spec": {**second["spec"], "managementPolicy": "Observe"}}
+    assert plan(typed, observing, code=0)[0]["problem"] is None
+    both = {"apiVersion": "v1", "kind": "List", "items": [resource("first", environmentName="staging", managementPolicy="Observe"), second]}
+    assert [len(each["calls"]) for each in plan(typed, both)] == [0, 1], "who only observes, by the same manifests, owns nothing"
+
+
+@pytest.mark.parametrize("more", [(), ("--no-cluster",)])
+def test_of_two_new_ones_for_one_environment_one_is_planned(stage: Stage, typed: Typed, more: tuple[str, ...]) -> None:
+    both = [resource(name, environmentName="new") for name in ("zwei", "eins")]
+    first, second = plan(typed, {"apiVersion": "v1", "kind": "List", "items": both}, *more, code=1)
+    assert [call["operation"] for call in first["calls"]] == ["CreateEnvironment"]
+    assert (second["calls"], "ChainEnvironment zwei" in second["problem"]) == ([], True)
+
+
+def test_a_resource_that_is_declared_twice(stage: Stage, typed: Typed, tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(json.dumps(resource()))
+    assert f"{stage.namespace}/staging is declared twice" in typed.fails("plan", "-f", str(tmp_path), **KEY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from .view import Object, annotation, part, spec
@@ -17,13 +17,13 @@ _KEYED = {"chainletSettings": "chainletName"}
 Json = dict[str, Any]
 
 
-def applied(manifest: Object, live: Object | None, namespace: str) -> Json:
-    """The object as the API server would hold it, with the live one's status."""
+def applied(manifest: Object, live: Object | None, namespace: str, now: datetime) -> Json:
+    """The object as the API server would hold it, with the live one's status. ``now``: when it is applied."""
     wanted = _without_null(spec(manifest))
     meta = {"namespace": namespace, "name": str(part(manifest, "metadata")["name"])}
     given = part(manifest, "metadata", "annotations")
     if live is None:
-        new = {"uid": "", "generation": 1, "creationTimestamp": datetime.now(UTC).isoformat(), "annotations": dict(given)}
+        new = {"uid": "", "generation": 1, "creationTimestamp": now.isoformat(), "annotations": dict(given)}
         return {"metadata": {**meta, **new}, "spec": wanted}
     merged = _merged(spec(live), _last_spec(live), wanted)
     generation = int(live["metadata"].get("generation", 1)) + (merged != spec(live))
