@@ -184,3 +184,70 @@ def test_a_resource_that_is_declared_twice(stage: Stage, typed: Typed, tmp_path:
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(json.dumps(resource()))
     assert f"{stage.namespace}/staging is declared twice" in typed.fails("plan", "-f", str(tmp_path), **KEY)
+
+
+SCALED = chainlet("HelloWorld", minReplica=1, maxReplica=3)
+
+
+def scheduled(**autoscaling: int) -> dict[str, Any]:
+    return {"name": "day", "start": "08:00", "end": "18:00", "chainletSettings": [chainlet("HelloWorld", **autoscaling)]}
+
+
+REFUSED = {
+    "unknown field": ({"chainletSetting": []}, 'unknown field "spec.chainletSetting"'),
+    "unknown field inside": ({"chainletSettings": [chainlet("HelloWorld", maxReplicas=3)]}, "maxReplicas"),
+    "twice": ({"chainletSettings": [SCALED, SCALED]}, "Duplicate value"),
+    "two sources": ({"deploymentID": "abc", "promoteFrom": {"name": "other"}}, "exclude each other"),
+    "itself": ({"promoteFrom": {"name": "staging"}}, "is this resource itself"),
+    "bounds": ({"chainletSettings": [chainlet("HelloWorld", minReplica=5, maxReplica=1)]}, "minReplica must not be greater"),
+    "rolling": (
+        {"promotionSettings": {"rollingDeploy": True, "rollingDeployConfig": {"maxSurgePercent": 0, "maxUnavailablePercent": 0}}},
+        "with rollingDeploy",
+    ),
+    "strategies": (
+        {"promotionSettings": {"promotionCleanupStrategy": "KEEP", "rollingDeployConfig": {"promotionCleanupStrategy": "SCALE_TO_ZERO"}}},
+        "are one setting in two places",
+    ),
+    "no base": ({"autoscalingSchedules": [scheduled(minReplica=1)]}, "needs minReplica in chainletSettings"),
+    "above the base": ({"chainletSettings": [SCALED], "autoscalingSchedules": [scheduled(minReplica=9)]}, "does not fit maxReplica"),
+    "below the base": ({"chainletSettings": [SCALED], "autoscalingSchedules": [scheduled(maxReplica=0)]}, "does not fit minReplica"),
+    "bounds of a schedule": (
+        {"chainletSettings": [SCALED], "autoscalingSchedules": [scheduled(minReplica=9, maxReplica=8)]},
+        "minReplica must not be greater",
+    ),
+}
+
+
+def dry_run(stage: Stage, manifest: Json) -> str:
+    """What the API server says against it."""
+    applying = ("apply", "--dry-run=server", "-f", "-")
+    return stage.cluster.kubectl(*applying, namespace=stage.namespace, input=json.dumps(manifest), check=False).stderr
+
+
+def test_what_the_api_server_refuses_is_not_planned(stage: Stage, typed: Typed) -> None:
+    for case, (spec, says) in REFUSED.items():
+        manifest = resource(**spec)
+        (planned,) = plan(typed, manifest, code=1)
+        assert says in dry_run(stage, manifest), case
+        assert "the API server would refuse it" in planned["problem"], case
+        (_, _, message) = planned["problem"].partition("refuse it: ")
+        assert (says in message) or case in ("unknown field", "twice"), case
+    fits = resource(chainletSettings=[SCALED], autoscalingSchedules=[scheduled(minReplica=3)], promoteFrom={"name": "other"})
+    assert dry_run(stage, fits) == ""
+    assert plan(typed, fits)[0]["problem"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        (json.dumps({**resource(), "apiVersion": "chains.baseten.co/v2"}), "write chains.baseten.co/v1alpha1"),
+        (json.dumps({**resource(), "metadata": {"name": 7}}), "metadata.name 7 is not text"),
+        (json.dumps({**resource(), "metadata": {"name": "a", "annotations": {"b": 1}}}), "metadata.annotations of a"),
+    ],
+    ids=["nested", "version", "name", "annotations"],
+)
+def test_what_is_no_manifest_is_said_in_one_line(stage: Stage, typed: Typed, text: str, says: str) -> None:
+    done = typed("plan", "-f", "-", code=1, input=text, **KEY)
+    (line,) = done.stderr.splitlines()
+    assert says in line

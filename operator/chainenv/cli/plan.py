@@ -29,6 +29,7 @@ from .output import print_trees
 from .plan_text import markdown, nodes, summary
 from .planned import Means, Planned, planned
 from .progress import Progress
+from .refused import refused
 from .view import Object, part, spec
 
 AT_ONCE = 20
@@ -105,7 +106,10 @@ async def _one(manifest: Object, objects: Applied, means: Means) -> Planned:
     """What is wrong with one manifest keeps no other from being planned."""
     key = objects.place(manifest)
     try:
-        found = await planned(await objects.of(manifest), means)
+        result = await objects.of(manifest)
+        if problems := list(refused(manifest, result)):
+            return Planned(*key, "", problem=f"the API server would refuse it: {'; '.join(problems[:5])}")
+        found = await planned(result, means)
     except CommandError as error:
         return Planned(*key, "", problem=error.message)
     followed = part(spec(manifest), "promoteFrom").get("name")
