@@ -251,3 +251,36 @@ def test_what_is_no_manifest_is_said_in_one_line(stage: Stage, typed: Typed, tex
     done = typed("plan", "-f", "-", code=1, input=text, **KEY)
     (line,) = done.stderr.splitlines()
     assert says in line
+
+
+APPLIED = {
+    "by kubectl": ("apply", "--validate=strict"),
+    "by the API server": ("apply", "--server-side", "--field-manager=kustomize-controller"),
+}
+
+
+@pytest.mark.parametrize("applying", APPLIED.values(), ids=APPLIED)
+def test_what_the_manifest_no_longer_has_is_gone_and_what_others_set_is_as_applying_leaves_it(
+    stage: Stage, typed: Typed, applying: tuple[str, ...]
+) -> None:
+    def apply(manifest: Json, *more: str) -> Json:
+        done = stage.cluster.kubectl(*applying, *more, "-o", "json", "-f", "-", namespace=stage.namespace, input=json.dumps(manifest))
+        found: Json = json.loads(done.stdout)
+        return found
+
+    scaled = [chainlet("HelloWorld", minReplica=1, maxReplica=3), chainlet("RandInt", maxReplica=2)]
+    apply(resource("production", promotionSettings={"rampUpDurationSeconds": 60}, chainletSettings=scaled))
+    path = "/spec/chainletSettings/0/autoscalingSettings/scaleDownDelay"
+    patch = json.dumps([{"op": "add", "path": path, "value": 77}])
+    stage.cluster.kubectl("patch", "chenv", "production", "--type=json", "-p", patch, namespace=stage.namespace)
+    after = resource("production", chainletSettings=[chainlet("HelloWorld", minReplica=2, maxReplica=3)])
+    (found,) = plan(typed, after)
+    planned = {each["path"]: each["new"] for call in found["calls"] for each in call["changes"]}
+    left = apply(after, "--dry-run=server")["spec"]
+    assert "promotionSettings" not in left
+    expected = {
+        f"chainletSettings[{entry['chainletName']}].autoscalingSettings.{name}": str(value)
+        for entry in left["chainletSettings"]
+        for name, value in entry["autoscalingSettings"].items()
+    }
+    assert planned == expected

@@ -37,8 +37,8 @@ def entry(name: str, **scaling: int) -> dict[str, Any]:
             {"chainletSettings": [entry("A", minReplica=1, maxReplica=5), entry("Z")]},
             {"chainletSettings": [entry("A", minReplica=1)]},
             {"chainletSettings": [entry("A", minReplica=2)]},
-            {"chainletSettings": [entry("A", minReplica=2, maxReplica=5), entry("Z")]},
-            id="chainlets are merged by name",
+            {"chainletSettings": [entry("A", minReplica=2)]},
+            id="kubectl replaces a list as a whole",
         ),
         pytest.param(
             {"chainletSettings": [entry("A"), entry("B")]},
