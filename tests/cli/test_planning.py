@@ -118,6 +118,13 @@ def test_the_cost_before_and_after(stage: Stage, typed: Typed) -> None:
     assert after["maxPerHour"] - before["maxPerHour"] == pytest.approx(2 * one, abs=0.02)
 
 
+def test_what_is_not_there_yet_costs_nothing_now(stage: Stage, typed: Typed) -> None:
+    assert plan(typed, BASE)[0]["cost"]["perHour"] == "0.00"
+    text = typed("plan", "-f", "-", code=2, input=json.dumps(BASE), **KEY).stdout
+    assert "cost: 0.00 USD an hour now; from fewest to most replicas 0.00-0.00 before, " in text
+    assert "after (of the chainlets that the manifest names)" in text
+
+
 def test_observe_and_pause_send_nothing(stage: Stage, typed: Typed) -> None:
     settings = [chainlet("HelloWorld", maxReplica=7)]
     (observed,) = plan(typed, resource("production", managementPolicy="Observe", chainletSettings=settings), code=0)

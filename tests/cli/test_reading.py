@@ -186,7 +186,8 @@ def test_the_role_view_is_enough_to_read(serving: Stage, typed: Typed) -> None:
     assert "dep2" in typed("status", KUBECONFIG=viewer).stdout
     assert "dep1" in typed("history", "staging", KUBECONFIG=viewer).stdout
     assert "Synced and Ready" in typed("wait", "staging", KUBECONFIG=viewer).stdout
-    assert "ask for the ClusterRole view (reading) or edit (changing)" in typed.fails("pause", "staging", KUBECONFIG=viewer)
+    assert "view in all namespaces, or leave out -A" in typed.fails("status", "-A", KUBECONFIG=viewer)
+    assert "ask for the ClusterRole edit in this namespace" in typed.fails("pause", "staging", KUBECONFIG=viewer)
 
 
 def test_without_rights_it_says_which_role_is_missing(serving: Stage, typed: Typed) -> None:

@@ -151,7 +151,8 @@ def _explained(error: ClusterError, attempt: str) -> CommandError:
         case 401:
             advice = "the kubeconfig's credentials are not accepted: renew them"
         case 403:
-            advice = "ask for the ClusterRole view (reading) or edit (changing) in this namespace"
+            where = "in all namespaces, or leave out -A" if "all namespaces" in attempt else "in this namespace"
+            advice = f"ask for the ClusterRole {'view' if attempt.startswith(('get', 'list')) else 'edit'} {where}"
         case 404 if KIND.lower() not in error.message and PLURAL not in error.message:
             advice = f"this cluster does not know {KIND}: chainenv crd | kubectl apply --server-side -f -"
         case 404:

@@ -243,7 +243,7 @@ def _told(base: Planned, decided: Decided, at: datetime | None) -> Planned:
         drift=plan.drift,
         held=tuple(rollout_status(each.hold, each.plan) for each in plan.held),
         notes=tuple(finding.whole for finding in plan.findings if (finding.reason, finding.message) not in gates),
-        cost=running_cost(environment, prices),
+        cost=running_cost(environment, prices) if environment or not prices else cost((), prices.prices),
         before=cost(before.values(), prices.prices) if prices else None,
         after=cost(_after(plan, before).values(), prices.prices) if prices else None,
         starts=sum(call.starts_deployment for call in calls),
