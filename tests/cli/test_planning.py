@@ -106,6 +106,8 @@ def test_files_directories_lists_and_other_kinds(stage: Stage, typed: Typed, tmp
     (tmp_path / "deeper" / "b.yaml").write_text("kind: ConfigMap")
     assert "no ChainEnvironment in" in typed.fails("plan", "-f", str(tmp_path / "deeper"), **KEY)
     assert "cannot be read" in typed.fails("plan", "-f", str(tmp_path / "nosuch.yaml"), **KEY)
+    for time in ("yesterday", "0001-01-01T00:00+14:00"):
+        assert "write it as 2026-12-01T08:00Z" in typed.fails("plan", "-f", str(tmp_path), "--at", time, **KEY)
 
 
 def test_the_cost_before_and_after(stage: Stage, typed: Typed) -> None:

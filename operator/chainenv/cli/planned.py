@@ -157,7 +157,7 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
         case NoKey(error=no_key):
             return replace(base, problem=no_key.message)
         case Unread(error=unread):
-            return replace(base, problem=f"{unread.message}{_advice(unread)}")
+            return replace(base, problem=f"{unread.message.rstrip('.')}{_advice(unread)}")
         case Doubtful():
             return replace(base, notes=("another environment of this name was observed: it is compared once a second read shows it",))
         case Decided():
