@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.text import Text
 
@@ -31,6 +32,22 @@ FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 KEY = "sandbox-key"
 CHAINENV = str(Path(sys.executable).with_name("chainenv"))
 SAMPLE, CHANGED = "deploy/samples/staging.yaml", "deploy/samples/staging-new-instance-types.yaml"
+CONTROLLED = {
+    "rollout": {"approval": "Manual"},
+    "budget": {"maxUSDPerHour": "50.00"},
+    "autoscalingSchedules": [
+        {
+            "name": "office-hours",
+            "weekdays": ["Mon", "Tue", "Wed", "Thu", "Fri"],
+            "start": "07:45",
+            "end": "19:00",
+            "timeZone": "Europe/Berlin",
+            "chainletSettings": [{"chainletName": "HelloWorld", "autoscalingSettings": {"minReplica": 4, "maxReplica": 20}}],
+        }
+    ],
+}
+"""What the planned manifest has beside other instance types: a gate, a budget, a schedule."""
+AT = "2026-12-01T10:00Z"
 
 
 def main() -> None:
@@ -50,23 +67,26 @@ def main() -> None:
             plane.kubectl("apply", "-f", str(ROOT / SAMPLE))
             shown(["wait", "staging", "--timeout", "2m"], environment)
             picture("status", ["status", "staging"], environment)
-            picture("plan", ["plan", "-f", CHANGED], environment)
+            manifest = yaml.safe_load((ROOT / CHANGED).read_text(encoding="utf-8"))
+            manifest["spec"] |= CONTROLLED
+            (Path(directory) / "staging.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
+            picture("plan", ["plan", "-f", "staging.yaml", "--at", AT], environment, Path(directory))
         finally:
             operator.stop()
 
 
-def picture(name: str, arguments: Sequence[str], environment: dict[str, str]) -> None:
+def picture(name: str, arguments: Sequence[str], environment: dict[str, str], directory: Path = ROOT) -> None:
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
-    console.print(Text.from_ansi(shown(arguments, environment)))
+    console.print(Text.from_ansi(shown(arguments, environment, directory)))
     title = " ".join(["chainenv", *arguments])
     svg = FONT.sub("", console.export_svg(title=title, unique_id=name))
     (IMAGES / f"{name}.svg").write_text(svg, encoding="utf-8")
 
 
-def shown(arguments: Sequence[str], environment: dict[str, str]) -> str:
+def shown(arguments: Sequence[str], environment: dict[str, str], directory: Path = ROOT) -> str:
     """What a terminal shows."""
     ours, theirs = pty.openpty()
-    with subprocess.Popen([CHAINENV, *arguments], cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:  # noqa: S603
+    with subprocess.Popen([CHAINENV, *arguments], cwd=directory, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:  # noqa: S603
         os.close(theirs)
         text = bytearray()
         with contextlib.suppress(OSError):  # Linux' way of saying that the other end is closed

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+
+settings.register_profile("patient", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+"""The same examples each time, however busy the machine is."""
 
 CELL = "cell of the crash matrix"
 """A test records the property CELL with "work: boundary" when it stands for one."""

@@ -246,6 +246,19 @@ def test_what_is_exported_and_applied_is_in_sync_without_a_write(stage: Stage, t
     assert not stage.see("staging")["status"].get("drift")
 
 
+def test_ids_and_names_that_look_like_numbers_stay_what_they_are(stage: Stage, typed: Typed) -> None:
+    names = ["1e5", "089", "0o17", "0x1e", "1-2", "y", "null", "123", "0b1"]
+    stage.simulator.add_chain("08912345", ["1e5", "n"])
+    for each in names:
+        stage.simulator.add_environment("08912345", each)
+    text = typed("export", "--chain", "08912345", "--environment", *names, **KEY).stdout
+    taken = stage.cluster.kubectl("apply", "-f", "-", "-o", "json", namespace=stage.namespace, input=text)
+    objects = json.loads(taken.stdout)["items"]
+    assert [each["metadata"]["name"] for each in objects] == names
+    assert {each["spec"]["chainID"] for each in objects} == {"08912345"}
+    assert {c["chainletName"] for each in objects for c in each["spec"]["chainletSettings"]} == {"1e5", "n"}
+
+
 def test_names_one_after_the_other_or_each_with_its_option(stage: Stage, typed: Typed) -> None:
     stage.simulator.add_environment(CHAIN, "staging")
     for arguments in (("--environment", "staging", "production"), ("--environment", "staging", "--environment", "production")):

@@ -150,13 +150,30 @@ def test_all_namespaces_and_names_that_are_in_several(serving: Stage, typed: Typ
     ("arguments", "says"),
     [
         (("status", "nobody"), "not found (see chainenv status, or name another namespace with -n)"),
-        (("status", ".."), "not names"),
+        (("status", ".."), "cannot be the name"),
         (("status", "--context", "nowhere"), "context nowhere"),
-        (("history", "a/b"), "not found"),
+        (("history", "a/b"), "cannot be the name"),
     ],
 )
 def test_errors_are_one_line_that_says_what_to_do(typed: Typed, arguments: tuple[str, ...], says: str) -> None:
     assert says in typed.fails(*arguments)
+
+
+@pytest.mark.parametrize("name", ["", "a/../b", "Staging", "a" * 254, "\x1b[31m", "-"])
+def test_what_cannot_be_a_name_is_not_asked_for(typed: Typed, name: str) -> None:
+    for command in ("status", "history"):
+        line = typed.fails(command, "--", name)
+        assert "cannot be the name of a ChainEnvironment" in line
+        assert "\x1b" not in line
+    assert "cannot be the name of a namespace" in typed.fails("status", f"--namespace={name}")
+
+
+def test_a_full_disk_is_said_in_one_line(serving: Stage, typed: Typed) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        settings = typed.environment({})
+        done = subprocess.run(typed.command(("status",)), env=settings, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
 
 
 def test_an_empty_namespace_says_so(typed: Typed) -> None:
@@ -186,7 +203,8 @@ def test_the_role_view_is_enough_to_read(serving: Stage, typed: Typed) -> None:
     assert "dep2" in typed("status", KUBECONFIG=viewer).stdout
     assert "dep1" in typed("history", "staging", KUBECONFIG=viewer).stdout
     assert "Synced and Ready" in typed("wait", "staging", KUBECONFIG=viewer).stdout
-    assert "ask for the ClusterRole view (reading) or edit (changing)" in typed.fails("pause", "staging", KUBECONFIG=viewer)
+    assert "view in all namespaces, or leave out -A" in typed.fails("status", "-A", KUBECONFIG=viewer)
+    assert "ask for the ClusterRole edit in this namespace" in typed.fails("pause", "staging", KUBECONFIG=viewer)
 
 
 def test_without_rights_it_says_which_role_is_missing(serving: Stage, typed: Typed) -> None:

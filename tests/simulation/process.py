@@ -93,6 +93,7 @@ class Process:
             "jitter": self._rng.random,
             "fence": self.fence,
             "measure": lambda *_: None,
+            "again": self._changed,
             "prices": PriceBook(lambda: 1_000.0 + loop.now, self._again),
         }
         return Ports(**{f.name: known[f.name] for f in fields(Ports) if f.name in known})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from random import Random
 from typing import Any
 
 import pytest
 
+from .clock import wall
 from .runner import NAME, Simulation, play
 from .scenario import HOUR, START, call, crash, run, spec, stranger, trouble
 from .story import DAY, QUIET, SOURCES, Step, Story, draw
@@ -66,6 +68,56 @@ def test_a_restart_forgets_neither_the_soak_nor_the_history() -> None:
     done = run(spec(**FOLLOWS), call(1, declared), call(START, serves("d1")), *crashes)
     assert promoted(done) == ["d3", "d1"]
     assert [e["source"] for e in done.api.objects[NAME]["status"]["history"][:2]] == ["d1", "d3"]
+
+
+def acted_on_at_once(simulation: Simulation) -> None:
+    """Somebody edits the source, and what it serves is observed without waiting for its poll."""
+    simulation.api.edit(("apps", "dev"), lambda raw: raw["spec"].update(deletionPolicy="Retain"))
+
+
+def when(done: Simulation, deployment: str) -> float:
+    """It was asked for once."""
+    calls = (sent for sent, _, _ in done.invariants.rollouts if sent.endpoint == "promote")
+    (sent,) = (each for each in calls if each.body["deployment_id"] == deployment)
+    return sent.at
+
+
+def began(done: Simulation) -> float:
+    """When the source was first observed with what it serves now."""
+    since = datetime.fromisoformat(done.api.objects["apps", "dev"]["status"]["history"][0]["since"])
+    return (since - wall(0, 0)).total_seconds()
+
+
+def becomes(status: str) -> Callable[[Simulation], None]:
+    def change(simulation: Simulation) -> None:
+        current = simulation.baseten.environments["dev"].current
+        assert current is not None
+        current.status = status
+
+    return change
+
+
+SHORT = {"promoteFrom": {"name": "dev", "soakSeconds": 200}}
+"""The source is polled every five minutes: not once while it soaks."""
+
+
+def test_a_source_that_fails_between_two_polls_is_not_promoted() -> None:
+    fails = [call(START + 100, becomes("UNHEALTHY")), call(START + 900, becomes("ACTIVE"))]
+    done = run(spec(**SHORT), call(1, declared), call(START, serves("d1")), call(START + 1, acted_on_at_once), *fails, hours=1)
+    assert when(done, "d1") >= START + 900 + 200
+
+
+def test_a_source_that_failed_while_the_operator_was_down_is_not_promoted() -> None:
+    """What its status shows is of before."""
+    fails = [call(START + 600, becomes("UNHEALTHY")), call(2 * HOUR, becomes("ACTIVE"))]
+    down = [crash(START + 60, 1, down=1800), call(START + 61, acted_on_at_once)]
+    done = run(spec(**SHORT), call(1, declared), call(START, serves("d1")), call(START + 1, acted_on_at_once), *down, *fails, hours=3)
+    assert when(done, "d1") >= 2 * HOUR + 200
+
+
+def test_what_still_serves_at_the_end_of_its_soak_is_promoted_within_seconds() -> None:
+    done = run(spec(**SHORT), call(1, declared), call(START, serves("d1")), call(START + 1, acted_on_at_once), hours=1)
+    assert 0 <= when(done, "d1") - began(done) - 200 <= 5
 
 
 def test_strangers_stand_in_the_history_and_are_cleaned_up_behind() -> None:

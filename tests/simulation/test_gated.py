@@ -27,6 +27,29 @@ def test_a_rollout_begins_when_its_window_opens() -> None:
     assert begun(simulation) == [3 * HOUR]
 
 
+def test_what_a_new_spec_asks_for_waits_without_being_doubted_by_the_next_read() -> None:
+    """It was declared, not found: a read within a progress interval of the first one does not take the wait back."""
+    shown: list[str] = []
+
+    def note(simulation: Simulation) -> None:
+        waiting = simulation.api.objects["apps", "web"]["status"].get("rollout", {})
+        shown.append(f"{simulation.conditions['Synced']['reason']} {waiting.get('waitsFor')}")
+
+    typed = edit(600, "chainletSettings", types(Llm="H100:2"))
+    touches = [Step(600.0 + at, "approve", {"what": "wrong"}) for at in (2, 4, 6)]
+    run(spec(rollout=NIGHT), typed, *touches, *(call(600.5 + at, note) for at in (1, 3, 5, 7, 30)), hours=4)
+    assert shown == ["WaitingForWindow Window"] * 5
+
+
+def test_a_restart_does_not_doubt_what_waits() -> None:
+    """What somebody else changed was believed by the process before."""
+    shown: list[str] = []
+    drifted = Step(600.0, "stranger", {"does": "types", "source": "d2", "type": "H100:2", "number": 1})
+    reads = [call(3600.0 + at, lambda s: shown.append(s.conditions["Synced"]["reason"])) for at in range(400)]
+    run(spec(rollout=NIGHT, chainletSettings=types(Llm="1x2")), drifted, crash(3500, 1, down=100), *reads, hours=4)
+    assert set(shown) == {"WaitingForWindow"}
+
+
 def test_a_restart_while_it_waits_changes_nothing() -> None:
     simulation = run(spec(deploymentID="d1", rollout=NIGHT), crash(2 * HOUR, 1, down=5), crash(3 * HOUR - 3, 1, down=1), hours=4)
     assert len(begun(simulation)) == 1

@@ -60,6 +60,7 @@ class Parts:
             fence=self._fence,
             measure=self._measures,
             prices=PriceBook(time.monotonic, self._again),
+            again=self._changed,
         )
         self._reconciler = Reconciler(ports, intervals_of(settings), timing_of(settings), Audit(settings.audit))
         self.queue = Queue(self._handle, workers=WORKERS)

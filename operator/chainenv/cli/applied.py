@@ -1,42 +1,68 @@
-"""What an object becomes when a manifest is applied to it. Pure, and as kubectl does it: what the last manifest had and this one has not
-is removed, what others have set stays."""
+"""What an object becomes when a manifest is applied to it. Pure: what the last manifest had and this one has not is removed, what others
+have set stays. Where kubectl applied the last one by itself, a list is replaced as a whole, as kubectl does it for a custom resource; where
+the API server did (server-side apply, as Flux does it), lists that are maps are merged by their key."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from .view import Object, annotation, part, spec
+from .view import Object, annotation, items, part, spec
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_KEYED = {"chainletSettings": "chainletName"}
+_KEYED = {"chainletSettings": "chainletName", "autoscalingSchedules": "name"}
 """Lists that are maps by a field (x-kubernetes-list-type: map)."""
 
 Json = dict[str, Any]
 
 
-def applied(manifest: Object, live: Object | None, namespace: str) -> Json:
-    """The object as the API server would hold it, with the live one's status."""
+def applied(manifest: Object, live: Object | None, namespace: str, now: datetime) -> Json:
+    """The object as the API server would hold it, with the live one's status. ``now``: when it is applied."""
     wanted = _without_null(spec(manifest))
     meta = {"namespace": namespace, "name": str(part(manifest, "metadata")["name"])}
     given = part(manifest, "metadata", "annotations")
     if live is None:
-        new = {"uid": "", "generation": 1, "creationTimestamp": datetime.now(UTC).isoformat(), "annotations": dict(given)}
+        new = {"uid": "", "generation": 1, "creationTimestamp": now.isoformat(), "annotations": dict(given)}
         return {"metadata": {**meta, **new}, "spec": wanted}
-    merged = _merged(spec(live), _last_spec(live), wanted)
+    last, keyed = _last_spec(live)
+    merged = _merged(spec(live), last, wanted, keyed)
     generation = int(live["metadata"].get("generation", 1)) + (merged != spec(live))
     annotations = {**part(live, "metadata", "annotations"), **given}
     metadata = {**live["metadata"], "generation": generation, "annotations": annotations}
     return {**live, "metadata": metadata, "spec": merged}
 
 
-def _last_spec(live: Object) -> Object:
+def _last_spec(live: Object) -> tuple[Object, Mapping[str, str]]:
+    """Of the last manifest, values or not, and the lists that are merged."""
     try:
-        return spec(json.loads(annotation(live, LAST_APPLIED) or "{}"))
+        if text := annotation(live, LAST_APPLIED):
+            return spec(json.loads(text)), {}
     except ValueError:
-        return {}
+        return {}, {}
+    entries = [each for each in items(part(live, "metadata"), "managedFields") if each.get("operation") == "Apply"]
+    owned: Json = {}
+    for each in entries:
+        _add_owned(owned, part(each, "fieldsV1", "f:spec"))
+    return owned, _KEYED if entries else {}
+
+
+def _add_owned(owned: Json, fields: Object) -> None:
+    """Names of fields as managedFields has them: ``f:name``, and ``k:{"chainletName":"A"}`` for an entry of a list."""
+    for written, inner in fields.items():
+        kind, _, name = written.partition(":")
+        if kind != "f" or not isinstance(inner, Mapping):
+            continue
+        if any(each.startswith("k:") for each in inner):
+            entries = owned.setdefault(name, [])
+            for key, of_entry in inner.items():
+                if key.startswith("k:"):
+                    entry = json.loads(key[2:])
+                    _add_owned(entry, of_entry)
+                    entries.append(entry)
+        else:
+            _add_owned(owned.setdefault(name, {}), inner)
 
 
 def _without_null(value: Any) -> Any:
@@ -46,21 +72,21 @@ def _without_null(value: Any) -> Any:
     return [_without_null(each) for each in value] if isinstance(value, list) else value
 
 
-def _merged(live: Object, last: Object, wanted: Object) -> Json:
+def _merged(live: Object, last: Object, wanted: Object, keyed: Mapping[str, str]) -> Json:
     out = {name: value for name, value in live.items() if name in wanted or name not in last}
     for name, value in wanted.items():
         before, said = live.get(name), last.get(name)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            out[name] = _merged(before, said if isinstance(said, Mapping) else {}, value)
-        elif name in _KEYED and isinstance(value, list) and isinstance(before, list):
-            out[name] = _merged_list(before, said if isinstance(said, list) else [], value, _KEYED[name])
+            out[name] = _merged(before, said if isinstance(said, Mapping) else {}, value, keyed)
+        elif name in keyed and isinstance(value, list) and isinstance(before, list):
+            out[name] = _merged_list(before, said if isinstance(said, list) else [], value, keyed[name], keyed)
         else:
             out[name] = value
     return out
 
 
-def _merged_list(live: list[Any], last: list[Any], wanted: list[Any], key: str) -> list[Any]:
+def _merged_list(live: list[Any], last: list[Any], wanted: list[Any], key: str, keyed: Mapping[str, str]) -> list[Any]:
     by = [{each.get(key): each for each in entries if isinstance(each, Mapping)} for entries in (live, last, wanted)]
     lives, lasts, wants = by
     kept = [each for name, each in lives.items() if name not in wants and name not in lasts]
-    return [_merged(lives.get(name, {}), lasts.get(name, {}), each) for name, each in wants.items()] + kept
+    return [_merged(lives.get(name, {}), lasts.get(name, {}), each, keyed) for name, each in wants.items()] + kept

@@ -17,7 +17,7 @@ from ..kube.cluster import MERGE_PATCH, Cluster, ClusterError, goes_through_prox
 from ..settings import in_cluster, own_namespace
 from .errors import CommandError
 from .options import Options
-from .view import Object
+from .view import Object, spec
 
 FIELD_MANAGER = "chainenv"
 PAGE = 500
@@ -83,23 +83,32 @@ class Resources:
         named = [{"apiVersion": API_VERSION, "kind": KIND, **item} for item in items]
         return sorted(named, key=lambda each: (each["metadata"]["namespace"], each["metadata"]["name"]))
 
-    async def neighbours(self, namespace: str) -> Sequence[Object]:
-        """Of all namespaces, or of this one where only it may be listed. Raises CommandError."""
-        try:
-            return await self._listed(None)
-        except ClusterError as error:
-            if error.status == 404:
-                return ()
-        try:
-            return await self._listed(namespace)
-        except ClusterError as error:
-            raise _explained(error, f"list {KIND}s in namespace {namespace}") from error
+    async def of_chain(self, chain_id: str, namespace: str) -> Sequence[Object]:
+        """In all namespaces, or in this one where only it may be listed. Raises CommandError."""
+        for where in (None, namespace):
+            try:
+                return await self._selected(where, chain_id)
+            except ClusterError as error:
+                if error.status == 404:
+                    return ()
+                if where is not None or error.status not in (401, 403):
+                    raise _explained(error, f"list {KIND}s in {f'namespace {where}' if where else 'all namespaces'}") from error
+        raise AssertionError("unreachable")
 
-    async def _listed(self, namespace: str | None) -> Sequence[Object]:
+    async def _selected(self, namespace: str | None, chain_id: str) -> Sequence[Object]:
+        """An API server before 1.31 knows no field of a custom resource to select by. Raises ClusterError."""
+        try:
+            return await self._listed(namespace, fieldSelector=f"spec.chainID={_escaped(chain_id)}")
+        except ClusterError as error:
+            if error.status != 400:
+                raise
+        return [each for each in await self._listed(namespace) if spec(each).get("chainID") == chain_id]
+
+    async def _listed(self, namespace: str | None, **more: str) -> Sequence[Object]:
         """Raises ClusterError."""
         base = path("apis", GROUP, VERSION, *(("namespaces", namespace) if namespace else ()), PLURAL)
         found: builtins.list[Object] = []
-        query = {"limit": str(PAGE)}
+        query = {"limit": str(PAGE), **more}
         while True:
             page = await self._cluster.request("GET", base, query=query)
             found += page["items"]
@@ -126,6 +135,11 @@ class Resources:
         return found
 
 
+def _escaped(value: str) -> str:
+    """As a field selector has a value."""
+    return "".join(f"\\{c}" if c in "\\,=" else c for c in value)
+
+
 def _path(namespace: str, name: str) -> str:
     return path("apis", GROUP, VERSION, "namespaces", namespace, PLURAL, name)
 
@@ -137,7 +151,8 @@ def _explained(error: ClusterError, attempt: str) -> CommandError:
         case 401:
             advice = "the kubeconfig's credentials are not accepted: renew them"
         case 403:
-            advice = "ask for the ClusterRole view (reading) or edit (changing) in this namespace"
+            where = "in all namespaces, or leave out -A" if "all namespaces" in attempt else "in this namespace"
+            advice = f"ask for the ClusterRole {'view' if attempt.startswith(('get', 'list')) else 'edit'} {where}"
         case 404 if KIND.lower() not in error.message and PLURAL not in error.message:
             advice = f"this cluster does not know {KIND}: chainenv crd | kubectl apply --server-side -f -"
         case 404:

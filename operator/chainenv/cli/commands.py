@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 import click
 
-from .options import given
+from .options import RESOURCE_NAME, given
 from .output import emit
 from .text import harmless
 from .view import Object
 
 T = TypeVar("T")
 
-NAME = click.argument("name", metavar="NAME")
+NAME = click.argument("name", metavar="NAME", type=RESOURCE_NAME)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ..crd.base import GROUP, KIND
+from ..crd.base import API_VERSION, GROUP, KIND
 from .errors import CommandError
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -41,6 +41,8 @@ def _texts(source: str) -> Iterator[tuple[str, str]]:
 def _objects(name: str, text: str) -> Iterator[dict[str, Any]]:
     try:
         documents = list(yaml.safe_load_all(text))
+    except RecursionError as error:
+        raise CommandError(f"{name} is nested too deeply") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
@@ -58,7 +60,15 @@ def _ours(name: str, document: Any) -> Iterator[dict[str, Any]]:
         return
     if document.get("kind") != KIND or not str(document.get("apiVersion", "")).startswith(f"{GROUP}/"):
         return
+    if document["apiVersion"] != API_VERSION:
+        raise CommandError(f"{name}: a {KIND} has the apiVersion {document['apiVersion']}: write {API_VERSION}")
     metadata = document.get("metadata")
     if not isinstance(metadata, Mapping) or not metadata.get("name"):
         raise CommandError(f"{name}: a {KIND} has no metadata.name")
+    for field in ("name", "namespace"):
+        if not isinstance(metadata.get(field, ""), str):
+            raise CommandError(f"{name}: metadata.{field} {metadata[field]!r} is not text: write it in quotes")
+    notes = metadata.get("annotations") or {}
+    if not isinstance(notes, Mapping) or not all(isinstance(each, str) for pair in notes.items() for each in pair):
+        raise CommandError(f"{name}: metadata.annotations of {metadata['name']} are not all text: write their values in quotes")
     yield dict(document)

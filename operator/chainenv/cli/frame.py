@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from .text import harmless
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as a shell reports it."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMPLETE_VARIABLE = "_CHAINENV_COMPLETE"
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
@@ -98,6 +100,10 @@ class Commands(click.Group):
             code = _failed(error)
         except click.Abort:
             code = INTERRUPTED
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            code = _failed(click.ClickException(f"the output cannot be written: {error.strerror}"))
         sys.exit(code if isinstance(code, int) else 0)
 
 

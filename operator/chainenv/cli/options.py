@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,26 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _META = "chainenv.options."
 FORMATS = ("table", "json", "yaml")
+
+
+class KubernetesName(click.ParamType[str]):
+    """Of an object or, without dots, of a namespace. What could not be one never becomes part of a path."""
+
+    name = "name"
+
+    def __init__(self, what: str, pattern: str) -> None:
+        self._what = what
+        self._pattern = re.compile(pattern)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if len(str(value)) > LONGEST_NAME or not self._pattern.fullmatch(str(value)):
+            self.fail(f"{str(value)!r} cannot be the name of a {self._what}: see kubectl get chenv -A", param, ctx)
+        return str(value)
+
+
+RESOURCE_NAME = KubernetesName("ChainEnvironment", r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_NAMESPACE = KubernetesName("namespace", r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+LONGEST_NAME = 253
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -36,7 +57,7 @@ def _where(command: F) -> F:
         _option("--kubeconfig", type=file(), help="File with the clusters' addresses and credentials. [KUBECONFIG]"),
         _option("--context", metavar="NAME", help="Context of the kubeconfig. [its current one]"),
         _option("-A", "--all-namespaces", is_flag=True, help="In all namespaces."),
-        _option("-n", "--namespace", metavar="NAME", help="Namespace. [the context's]"),
+        _option("-n", "--namespace", type=_NAMESPACE, metavar="NAME", help="Namespace. [the context's]"),
     ):
         command = option(command)
     return command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -51,8 +52,23 @@ def emit(output: str, data: Any, show: Callable[[], None]) -> None:
         show()
 
 
+class _Dumper(yaml.SafeDumper):
+    """With quotes around each text that another reader of YAML takes for a number or a truth: kubectl reads 1e5 and 08912345 so."""
+
+
+_AMBIGUOUS = re.compile(r"[-+]?(\.?[0-9][0-9_.]*)([eE][-+]?[0-9]+)?|[-+]?0[bBoOxX][0-9a-fA-F_]+|[yYnN]|[-+]?\.?(inf|nan)", re.IGNORECASE)
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "'" if _AMBIGUOUS.fullmatch(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _quoted)
+
+
 def as_yaml(data: Any) -> str:
-    return yaml.safe_dump(data, sort_keys=False, width=120, default_flow_style=False)
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=120, default_flow_style=False)
 
 
 def is_terminal(stream: TextIO | None = None) -> bool:

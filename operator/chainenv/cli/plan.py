@@ -15,20 +15,21 @@ import click
 
 from ..api import ApiKey, Baseten, Transport
 from ..core.cost import PriceList
-from ..core.resource import Resource, resource_of
-from ..core.sources import deployments_named
-from .applied import applied
+from ..core.resource import Resource
+from ..engine.ports import Key
+from .applying import Applied
 from .baseten import read_prices, transport
-from .cluster import Resources, connected
+from .cluster import connected
 from .commands import run
 from .errors import CommandError
 from .files import manifests
 from .key import given_key, key_of
-from .options import Options, given, key_options, no_format
+from .options import given, key_options, no_format
 from .output import print_trees
 from .plan_text import markdown, nodes, summary
 from .planned import Means, Planned, planned
 from .progress import Progress
+from .refused import refused
 from .view import Object, part, spec
 
 AT_ONCE = 20
@@ -47,9 +48,9 @@ class Moment(click.ParamType[datetime]):
             return value
         try:
             found = datetime.fromisoformat(str(value))
-        except ValueError:
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is no time: write it as 2026-12-01T08:00Z", param, ctx)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 @click.command("plan")
@@ -103,70 +104,19 @@ async def _plan(sources: tuple[str, ...], no_cluster: bool, at: datetime | None,
 
 async def _one(manifest: Object, objects: Applied, means: Means) -> Planned:
     """What is wrong with one manifest keeps no other from being planned."""
-    namespace, name = objects.place(manifest)
+    key = objects.place(manifest)
     try:
-        found = await planned(await objects.of(manifest), means)
+        result = await objects.of(manifest)
+        if problems := list(refused(manifest, result)):
+            return Planned(*key, "", problem=f"the API server would refuse it: {'; '.join(problems[:5])}")
+        found = await planned(result, means)
     except CommandError as error:
-        return Planned(namespace, name, "", problem=error.message)
+        return Planned(*key, "", problem=error.message)
     followed = part(spec(manifest), "promoteFrom").get("name")
-    if followed and objects.resources is None and not objects.given(namespace, str(followed)):
+    if followed and objects.resources is None and not objects.given(Key(key.namespace, str(followed))):
         note = f"without a cluster nothing is known of {followed}: give its manifest too, or plan without --no-cluster"
         return replace(found, notes=(*found.notes, note))
     return found
-
-
-class Applied:
-    """What the resources are once all manifests are applied; each is read once."""
-
-    def __init__(self, manifests: Sequence[Object], resources: Resources | None, options: Options) -> None:
-        self.resources = resources
-        self._namespace = resources.namespace if resources else options.namespace or "default"
-        self._manifests = {self.place(each): each for each in manifests}
-        self._live: dict[tuple[str, str], asyncio.Task[Object | None]] = {}
-
-    def place(self, manifest: Object) -> tuple[str, str]:
-        """Namespace and name."""
-        meta = part(manifest, "metadata")
-        return str(meta.get("namespace") or self._namespace), str(meta["name"])
-
-    def given(self, namespace: str, name: str) -> bool:
-        return (namespace, name) in self._manifests
-
-    async def of(self, manifest: Object) -> Object:
-        """Raises CommandError."""
-        namespace, name = self.place(manifest)
-        live = await self._read(namespace, name)
-        _refuse_another_target(manifest, live)
-        return applied(manifest, live, namespace)
-
-    async def other(self, namespace: str, name: str) -> Resource | None:
-        """Raises CommandError."""
-        manifest = self._manifests.get((namespace, name))
-        found = await self._read(namespace, name) if manifest is None else await self.of(manifest)
-        return None if found is None else resource_of(found)
-
-    async def named_by_others(self, resource: Resource) -> frozenset[str]:
-        """Deployments that other resources of its chain name, as far as one may list them. Raises CommandError."""
-        if self.resources is None:
-            return frozenset()
-        all_ = [resource_of(each) for each in await self.resources.neighbours(resource.namespace)]
-        mine = (resource.namespace, resource.name)
-        others = (each for each in all_ if each.spec.chain_id == resource.spec.chain_id and (each.namespace, each.name) != mine)
-        return frozenset(name for each in others for name in deployments_named(each))
-
-    async def _read(self, namespace: str, name: str) -> Object | None:
-        if self.resources is None:
-            return None
-        if (namespace, name) not in self._live:
-            self._live[namespace, name] = asyncio.create_task(self.resources.find(namespace, name))
-        return await self._live[namespace, name]
-
-
-def _refuse_another_target(manifest: Object, live: Object | None) -> None:
-    """As the API server does. Raises CommandError."""
-    for name in ("chainID", "environmentName"):
-        if live is not None and spec(manifest).get(name) != spec(live).get(name):
-            raise CommandError(f"{name} cannot be changed, removed or added later: create another ChainEnvironment")
 
 
 def _means(objects: Applied, connection: Transport, key_file: Path | None, at: datetime | None) -> Means:
@@ -189,4 +139,4 @@ def _means(objects: Applied, connection: Transport, key_file: Path | None, at: d
             prices[name] = asyncio.create_task(read_prices(baseten))
         return await prices[name]
 
-    return Means(key, lambda found: Baseten(connection, found), priced, objects.other, objects.named_by_others, at)
+    return Means(key, lambda found: Baseten(connection, found), priced, objects.other, objects.rivals, at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..crd.enums import Operation
 from ..crd.types import CostStatus, Drift, RolloutStatus
 from .output import BAD, DOUBTFUL, FAINT, STRONG, Cell, Node
 from .planned import AtTime, Call, Planned
@@ -60,7 +61,8 @@ def _fields(changes: Sequence[Drift]) -> list[Node]:
 def cost_line(plan: Planned) -> str:
     """Of the replicas that run now, and from the fewest to the most before and after."""
     now = plan.cost.per_hour if plan.cost else "?"
-    return f"cost: {now} USD an hour now; from fewest to most replicas {_span(plan.before)} before, {_span(plan.after)} after"
+    named = " (of the chainlets that the manifest names)" if any(each.operation == Operation.CREATE for each in plan.calls) else ""
+    return f"cost: {now} USD an hour now; from fewest to most replicas {_span(plan.before)} before, {_span(plan.after)} after{named}"
 
 
 def _span(cost: CostStatus | None) -> str:

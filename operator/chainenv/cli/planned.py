@@ -117,9 +117,19 @@ def _change(drift: Drift) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Rivals:
+    """What the other resources of a chain are to one. ``owner``: owns its environment, or will; ``contested``: others want it too;
+    ``named``: deployments that they name."""
+
+    owner: Resource | None = None
+    contested: bool = False
+    named: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Means:
     """How a decision is made: the key of a resource, the API with a key, prices as that key sees them (None: they cannot be read), the
-    other resources of a namespace (None: there is none of that name), and the deployments that other resources of the chain name.
+    other resources of a namespace (None: there is none of that name), and what those of its chain are to it.
 
     ``at``: the time for which it is made; None: now."""
 
@@ -127,7 +137,7 @@ class Means:
     baseten: Callable[[ApiKey], Baseten]
     prices: Callable[[Baseten], Awaitable[PriceList | None]]
     other: Callable[[str, str], Awaitable[Resource | None]]
-    named_by_others: Callable[[Resource], Awaitable[frozenset[str]]]
+    rivals: Callable[[Resource], Awaitable[Rivals]]
     at: datetime | None = None
 
     def now(self) -> datetime:
@@ -147,7 +157,7 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
         case NoKey(error=no_key):
             return replace(base, problem=no_key.message)
         case Unread(error=unread):
-            return replace(base, problem=f"{unread.message}{_advice(unread)}")
+            return replace(base, problem=f"{unread.message.rstrip('.')}{_advice(unread)}")
         case Doubtful():
             return replace(base, notes=("another environment of this name was observed: it is compared once a second read shows it",))
         case Decided():
@@ -168,7 +178,7 @@ async def _decision(resource: Resource, means: Means) -> Decision:
     prices: PriceList | None = None
     others = await _followed(resource, means)
     upward = upstream(resource, others.get)
-    named = await means.named_by_others(resource) if resource.spec.cleanup else frozenset()
+    rivals = await means.rivals(resource) if resource.invalid is None else Rivals()
 
     async def key() -> ApiKey:
         nonlocal prices
@@ -184,14 +194,15 @@ async def _decision(resource: Resource, means: Means) -> Decision:
             monotonic=lambda: time.monotonic() + later,
             timing=Timing(),
             prices=lambda _: prices,
-            named_by_others=lambda: named,
+            named_by_others=lambda: rivals.named,
         )
 
-    decision = await decide(Known(resource, resource.status.operations, Facts.of(resource), upstream=upward), sources())
+    known = Known(resource, resource.status.operations, Facts.of(resource), rivals.owner, rivals.contested, upward)
+    decision = await decide(known, sources())
     if isinstance(decision, Decided) and decision.facts.differs and not decision.world.spec_changed:
         later = LONG_SECONDS
-        known_now = Facts(created_at=decision.facts.created_at, differs=decision.facts.differs)
-        decision = await decide(Known(resource, resource.status.operations, known_now, upstream=upward), sources())
+        facts = Facts(created_at=decision.facts.created_at, differs=decision.facts.differs)
+        decision = await decide(replace(known, facts=facts), sources())
     return decision
 
 
@@ -232,7 +243,7 @@ def _told(base: Planned, decided: Decided, at: datetime | None) -> Planned:
         drift=plan.drift,
         held=tuple(rollout_status(each.hold, each.plan) for each in plan.held),
         notes=tuple(finding.whole for finding in plan.findings if (finding.reason, finding.message) not in gates),
-        cost=running_cost(environment, prices),
+        cost=running_cost(environment, prices) if environment or not prices else cost((), prices.prices),
         before=cost(before.values(), prices.prices) if prices else None,
         after=cost(_after(plan, before).values(), prices.prices) if prices else None,
         starts=sum(call.starts_deployment for call in calls),

@@ -12,7 +12,7 @@ import click
 from .cluster import Resources, connected
 from .commands import run
 from .errors import CommandError
-from .options import Options, cluster_options, given
+from .options import RESOURCE_NAME, Options, cluster_options, given
 from .output import Node, console, emit, is_terminal, print_trees, rich_trees
 from .tree import tree
 from .view import Object
@@ -21,7 +21,7 @@ WATCH_SECONDS = 2.0
 
 
 @click.command("status")
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("name", metavar="[NAME]", type=RESOURCE_NAME, required=False)
 @click.option("-w", "--watch", is_flag=True, help="Show changes until Ctrl-C.")
 @cluster_options
 def command(name: str | None, watch: bool) -> None:

@@ -65,6 +65,11 @@ class Hold:
     def stuck(self) -> bool:
         return self.reason in STUCK
 
+    @property
+    def awaits_read(self) -> bool:
+        """Whether it is over with the next read of the source."""
+        return self.waits_for is WaitsFor.SOAK and self.until is None
+
 
 @dataclass(frozen=True, slots=True)
 class Gates:

@@ -18,13 +18,16 @@ from .world import World
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A ChainEnvironment of the namespace, as the API server shows it. ``generation``: of its metadata."""
+    """A ChainEnvironment of the namespace, as the API server shows it. ``generation``: of its metadata. ``confirmed``: when a read
+    of this process last confirmed what its status shows; None where nobody keeps it up to date, and the status has to do.
+    """
 
     name: str
     generation: int
     spec: ChainEnvironmentSpec
     status: ChainEnvironmentStatus
     deleting: bool = False
+    confirmed: datetime | None = None
 
     @property
     def target(self) -> tuple[str, str]:
@@ -48,7 +51,8 @@ def resolve(follower: Member, namespace: Mapping[str, Member], promoted: str | N
     """What the follower's ``promoteFrom`` asks for. ``promoted``: the source's deployment that was promoted last (journal), so that
     a copy with another id is no new wish; one that the source has gone back to is.
 
-    The soak begins when the source became Ready and when the deployment began to serve there, whichever was later.
+    The soak begins when the source became Ready and when the deployment began to serve there, whichever was later. It is over when a
+    read at its end, or later, has confirmed both: a status may be as old as a poll, or as a restart.
     """
     rule = follower.spec.promote_from
     if rule is None:
@@ -79,8 +83,8 @@ def from_source(world: World, follower: Member, namespace: Mapping[str, Member])
     return replace(world, desired=replace(world.desired, deployment_id=found.deployment), source=found.hold)
 
 
-def member_of(resource: Resource) -> Member:
-    return Member(resource.name, resource.generation, resource.spec, resource.status, resource.deleting)
+def member_of(resource: Resource, confirmed: datetime | None = None) -> Member:
+    return Member(resource.name, resource.generation, resource.spec, resource.status, resource.deleting, confirmed)
 
 
 def deployments_named(resource: Resource) -> Iterator[str]:
@@ -92,12 +96,14 @@ def deployments_named(resource: Resource) -> Iterator[str]:
     yield from (name for name in named if name is not None)
 
 
-def upstream(resource: Resource, get: Callable[[str], Resource | None]) -> dict[str, Member]:
-    """The resource and whom it follows, directly or not, by name. ``get``: another one of its namespace."""
+def upstream(
+    resource: Resource, get: Callable[[str], Resource | None], confirmed: Callable[[Resource], datetime | None] = lambda _: None
+) -> dict[str, Member]:
+    """The resource and whom it follows, directly or not, by name. ``get``: another one of its namespace; ``confirmed``: see Member."""
     found = {resource.name: member_of(resource)}
     name = found[resource.name].follows
     while name is not None and name not in found and (other := get(name)) is not None:
-        found[name] = member_of(other)
+        found[name] = member_of(other, confirmed(other))
         name = found[name].follows
     return found
 
@@ -147,8 +153,13 @@ def _soaked(rule: PromoteFrom, source: Member, now: datetime) -> SourceResult:
     assert since is not None
     assert current is not None
     over = since + timedelta(seconds=rule.soak_seconds or 0)
-    if now >= over:
+    if now >= over and (source.confirmed is None or source.confirmed >= over):
         return SourceResult(current.id)
+    if now >= over:
+        message = (
+            f"the promotion of deployment {current.id} waits for a read that confirms {source.name} Ready with it since {absolute(since)}"
+        )
+        return SourceResult(current.id, Hold(WaitsFor.SOAK, Reason.WAITING_FOR_SOURCE, message))
     message = (
         f"the promotion of deployment {current.id} waits until {absolute(over)}: {source.name} is Ready with it since {absolute(since)},"
         f" soakSeconds is {rule.soak_seconds}"

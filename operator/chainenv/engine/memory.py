@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..api import BasetenError
-from ..core.changes.instance_types import fingerprint
+from ..core.changes.instance_types import fingerprint, fingerprint_shown
 from ..core.environment import SERVING
 from ..core.resource import Resource
 from ..core.world import World, entry_id, serving_id
@@ -32,6 +32,7 @@ class Facts:
     ``created_at``: when the environment was created, as far as it has been accepted as this resource's.
     ``observed_since``: when the first read was answered that began after an entry of the journal became what it is, by ``entry_id``;
     and that showed a deployment serving outside the environment, by ``serving_id``.
+    ``differs``: the difference in instance types, since when it has been shown; since ever where a new spec has made it.
     ``key``: fingerprint of the key that the last plan was made with.
     """
 
@@ -45,9 +46,11 @@ class Facts:
 
     @classmethod
     def of(cls, resource: Resource) -> Facts:
-        """What the status alone says, before any read."""
-        known = resource.status.environment
-        return cls(created_at=known.created_at if known else None)
+        """What the status alone says, before any read. A difference that waits at a gate has been believed before."""
+        known, waiting = resource.status.environment, resource.status.rollout
+        believed = fingerprint_shown(resource.status.drift) if waiting is not None and waiting.plan is not None else None
+        differs = Since(believed, float("-inf")) if believed is not None else None
+        return cls(created_at=known.created_at if known else None, differs=differs)
 
     def advance(self, world: World, now: float) -> Facts:
         """With one more successful read; ``now`` is when it was answered, monotonic."""
@@ -59,9 +62,14 @@ class Facts:
             last_observed=world.now,
             missing_since=world.missing_since,
             replaced=_still(self.replaced, replaced, now),
-            differs=self.differs if environment is None else _still(self.differs, fingerprint(world), now),
+            differs=self.differs if environment is None else self._differs(world, now),
             observed_since={entry: self.observed_since.get(entry, now) for entry in (*map(entry_id, world.journal), *serving)},
         )
+
+    def _differs(self, world: World, now: float) -> Since | None:
+        """A difference that a new spec has made is no doubtful find of one read: it is believed for as long as it is shown."""
+        fact = _still(self.differs, fingerprint(world), now)
+        return replace(fact, at=float("-inf")) if fact is not None and world.spec_changed else fact
 
 
 def _still(fact: Since | None, value: str | None, now: float) -> Since | None:
@@ -98,6 +106,7 @@ class Memory:
     """What is remembered of a resource (by its uid) between runs, and may be lost: a restart only makes the operator more careful.
 
     ``retries``: by slot of the journal; each change backs off by itself. ``unchanged``: polls in a row that changed nothing in the status.
+    ``confirmed``: when the last read was answered that the status, as written, shows.
     ``actors``: who brought the newest deployment that is not this resource's doing, by its id. ``request``: the last reconcile
     annotation for which the key was read anew. ``written``: the last status written, by the resourceVersion that came of it and its
     hash.
@@ -114,6 +123,7 @@ class Memory:
     unchanged: int = 0
     request: str | None = None
     written: tuple[str, str] | None = None
+    confirmed: datetime | None = None
     actors: Mapping[str, str] = field(default_factory=dict)
     runs: float = 0.0
     """Runs in hand: at most ``BURST``, one more each second."""

@@ -110,6 +110,10 @@ class Events(Protocol):
         """Returns at once; writing is somebody else's task and may fail without harm."""
 
 
+def nobody(_: Key) -> None:
+    """Where one run is all there is."""
+
+
 def no_prices(*_: object) -> None:
     """Where nobody asks what anything costs."""
 
@@ -120,6 +124,7 @@ class Ports:
     they are old. ``wake``: run the resource once more when they have been read.
     ``monotonic``: seconds, for waits that decisions depend on. ``jitter``: random, in [0, 1).
     ``fence``: raises NotLeadingError when this process may not act.
+    ``again``: run another resource once more, now.
     ``measure``: told what each run came to; a status of None when the resource is gone."""
 
     store: Store
@@ -132,3 +137,4 @@ class Ports:
     fence: Callable[[], None]
     measure: Callable[[Key, ChainEnvironmentStatus | None, Report | None], None]
     prices: Callable[[Key, Baseten, bool], PriceList | None] = no_prices
+    again: Callable[[Key], None] = nobody

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import assert_never
 
 from ..api import Baseten, BasetenError, CredentialsRefused
 from ..core import messages
-from ..core.changes import CreateEnvironment
+from ..core.changes import AnyChange, CreateEnvironment, UpdateAutoscaling
 from ..core.cost import PriceList
 from ..core.environment import OFF
 from ..core.findings import EventRecord, Finding, Severity
@@ -34,6 +35,7 @@ from ..crd.enums import Operation, Outcome
 from ..crd.history import endpoints
 from ..crd.types import JournalEntry
 from . import failures
+from .awaited import AwaitedReads
 from .claims import execute_as_owner
 from .context import RESOURCE, About, of_last_call
 from .decide import Decided, Doubtful, Guarded, Known, NoKey, Sources, Unread, decide
@@ -51,6 +53,7 @@ CONFLICT_SECONDS = 0.1
 STANDBY_SECONDS = 5.0
 HURRIED_SECONDS = 1.0
 """Between runs of a resource that somebody changes without end."""
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Reconciler:
@@ -62,12 +65,14 @@ class Reconciler:
         self._intervals = intervals
         self._timing = timing
         self._memories: dict[Key, Memory] = {}
+        self._awaited = AwaitedReads(ports.again)
 
     async def reconcile(self, key: Key) -> float | None:
         """One run; seconds until the next one is due, None when there is nothing left to look after. Never raises."""
         resource = self._ports.store.get(key)
         if resource is None:
             self._memories.pop(key, None)
+            self._awaited.forget(key)
             self._ports.measure(key, None, None)
             return None
         RESOURCE.set(About.of(resource))
@@ -120,7 +125,7 @@ class Reconciler:
             named_by_others=partial(self._ports.store.named_by_others, resource),
         )
         store = self._ports.store
-        upward = upstream(resource, lambda name: store.get(Key(resource.namespace, name)))
+        upward = upstream(resource, lambda name: store.get(Key(resource.namespace, name)), self._confirmed)
         known = Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource), upward, memory.actors)
         decision = await decide(known, sources)
         match decision:
@@ -146,6 +151,18 @@ class Reconciler:
                 return None
             case _:
                 assert_never(decision)
+
+    def _confirmed(self, resource: Resource) -> datetime:
+        """When a read last confirmed the status of another resource."""
+        memory = self._memories.get(Key(resource.namespace, resource.name))
+        return NEVER if memory is None or memory.uid != resource.uid or memory.confirmed is None else memory.confirmed
+
+    def _await_source(self, resource: Resource) -> None:
+        if resource.spec.promote_from is not None:
+            source = Key(resource.namespace, resource.spec.promote_from.name)
+            memory = self._memories.get(source)
+            failing = memory is not None and memory.failing_since is not None
+            self._awaited.wait(Key(resource.namespace, resource.name), source, failing=failing)
 
     async def _guarded(self, resource: Resource, memory: Memory, guarded: Guarded) -> float | None:
         report = self._unobserved(resource, memory)
@@ -185,7 +202,7 @@ class Reconciler:
         drifted = world.known and not world.spec_changed and self._who.may_ask(decided.baseten)
         corrected: list[EventRecord] = []
         for action, event in zip(execution.accepted, execution.events, strict=True):  # logged at once, by execute
-            if drifted and action.change.corrections:
+            if drifted and action.change.corrections and not _is_by_the_clock(world, action.change):
                 corrected.append(event)
             else:
                 self._ports.events.emit(resource, event)
@@ -223,6 +240,8 @@ class Reconciler:
         for retry in failing:
             report = failures.with_failure(report, resource, retry.error, retry.failures, max(0.0, retry.at - now))
         await self._publish(journal.resource, memory, report)
+        if any(each.hold.awaits_read for each in planned.held):
+            self._await_source(resource)
         missing = planned.missing and not execution.accepted
         poll = next_poll(report, self._intervals, missing=missing, unchanged=memory.unchanged, jitter=self._ports.jitter())
         refused = next_retry(execution.journal, world.now, self._timing)
@@ -300,7 +319,11 @@ class Reconciler:
         memory.learned = Learned(memory.learned.journal, status.operations)
         if report.acted_on:
             memory.failures, memory.failing_since = 0, None
-        self._ports.measure(Key(resource.namespace, resource.name), status, report)
+        key = Key(resource.namespace, resource.name)
+        if report.observed:
+            memory.confirmed = report.now
+            self._awaited.confirmed(key)
+        self._ports.measure(key, status, report)
         self._record(resource, *changes(resource.status, status, report.findings))
 
     # -- failures --------------------------------------------------------------------------------------------------
@@ -335,6 +358,11 @@ class Reconciler:
         except Exception:
             log.exception("the status could not be written")
         return delay
+
+
+def _is_by_the_clock(world: World, change: AnyChange) -> bool:
+    """An edge of a schedule is nobody's drift."""
+    return world.schedule_changed and isinstance(change, UpdateAutoscaling)
 
 
 def _concluded(opened: tuple[JournalEntry, ...], world: World) -> tuple[EventRecord, ...]:

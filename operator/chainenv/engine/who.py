@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from enum import StrEnum
+from itertools import takewhile
 
-from ..api import Baseten, BasetenError, CredentialsRefused, Forbidden
+from ..api import ApiKey, Baseten, BasetenError, CredentialsRefused, Forbidden
 from ..api import models as m
 from ..api import requests as r
 from ..core.findings import EventRecord
+from ..core.reasons import Event, Reason
 from ..core.resource import Resource
 from .memory import Memory
 from .ports import Events
@@ -21,6 +24,14 @@ REFUSED_SECONDS = 3600.0
 """So long a key that may not read audit logs is not tried again."""
 MOST_ENTRIES = 100
 _DEPLOYING = ("CHAIN_DEPLOYED", "CHAIN_DEPLOYMENT_PROMOTED", "CHAINLET_INSTANCE_TYPE_CHANGED")
+_KINDS: dict[Event | Reason, tuple[str, ...]] = {
+    Event.AUTOSCALING_CORRECTED: ("CHAINLET_AUTOSCALING_SETTINGS_CHANGED",),
+    Event.PROMOTION_SETTINGS_CORRECTED: ("CHAIN_ENVIRONMENT_UPDATED",),
+    Event.INSTANCE_TYPES_CHANGED: _DEPLOYING,
+}
+"""By the event of a correction: what may have made the drift."""
+ONE_CALL = timedelta(seconds=60)
+"""One call is an entry a chainlet; they are of the same moment."""
 
 
 class Audit(StrEnum):
@@ -60,10 +71,10 @@ class Inquiries:
         try:
             entries = await self._entries(baseten, resource)
         finally:  # also when the process ends: the event is written
-            changed_by = self._words(_of_settings(entries, baseten, resource.target[1]))
             for event in corrected:
-                message = f"{event.message} (changed by {changed_by})" if changed_by else event.message
-                self._events.emit(resource, replace(event, message=message))
+                changed_by = self._words(of_correction(entries, event, baseten.key, resource.target[1], _deployments(resource)))
+                told = replace(event, message=f"{event.message} (changed by {changed_by})") if changed_by else event
+                self._events.emit(resource, told)
         if stranger and (brought_by := self._words(_of_deployment(entries, baseten, resource.target[1], stranger))):
             memory.actors = {stranger: brought_by}
 
@@ -96,14 +107,36 @@ class Inquiries:
         return " via ".join(part for part in (name, source) if part) or None
 
 
+def _deployments(resource: Resource) -> frozenset[str]:
+    """Those of the environment: entries about chainlets name the deployment, not the environment."""
+    status = resource.status
+    now = (each.id for each in (status.current_deployment, status.candidate_deployment) if each is not None)
+    return frozenset((*now, *(each.deployment_id for each in status.history)))
+
+
+def of_correction(
+    entries: Iterable[m.AuditEntry], event: EventRecord, key: ApiKey, environment: str, deployments: Collection[str]
+) -> m.AuditEntry | None:
+    """Who made what was corrected: the newest change of its kind to this environment, before the correction itself. None when that
+    was the operator's own too: nobody else has changed anything since, and what is older has been corrected before.
+    """
+    kinds, about = _KINDS.get(event.reason, ()), [(e, e.event_data) for e in entries if e.event_data]
+    here = (e for e, data in about if e.event_type in kinds and _is_of(data, environment, deployments))
+    made = sorted(((e.created, e.id, e) for e in here if e.created), key=lambda each: each[:2], reverse=True)
+    itself = sum(1 for _ in takewhile(lambda each: _is_own(each[2], key) and made[0][0] - each[0] <= ONE_CALL, made))
+    found = made[itself][2] if itself < len(made) else None
+    return None if found is None or _is_own(found, key) else found
+
+
+def _is_of(data: m.AuditEvent, environment: str, deployments: Collection[str]) -> bool:
+    if data.environment_name is not None:
+        return data.environment_name == environment
+    return data.chain_deployment_id in deployments
+
+
 def _of_settings(entries: Iterable[m.AuditEntry], baseten: Baseten, environment: str) -> m.AuditEntry | None:
     """The newest change of this environment that the operator's own key did not make."""
-
-    def is_own(entry: m.AuditEntry) -> bool:
-        prefix = entry.actor.api_key_prefix if entry.actor else None
-        return bool(prefix) and baseten.key.begins_with(prefix or "")
-
-    return _newest(e for e in entries if e.event_data and e.event_data.environment_name == environment and not is_own(e))
+    return _newest(e for e in entries if e.event_data and e.event_data.environment_name == environment and not _is_own(e, baseten.key))
 
 
 def _of_deployment(entries: tuple[m.AuditEntry, ...], baseten: Baseten, environment: str, deployment: str) -> m.AuditEntry | None:
@@ -115,3 +148,8 @@ def _of_deployment(entries: tuple[m.AuditEntry, ...], baseten: Baseten, environm
 
 def _newest(entries: Iterable[m.AuditEntry]) -> m.AuditEntry | None:
     return max((e for e in entries if e.created), key=lambda e: (e.created, e.id), default=None)
+
+
+def _is_own(entry: m.AuditEntry, key: ApiKey) -> bool:
+    prefix = entry.actor.api_key_prefix if entry.actor else None
+    return bool(prefix) and key.begins_with(prefix or "")

@@ -3,9 +3,12 @@ noted in one step cannot be overtaken."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from ..core.reasons import Reason
+from ..crd.enums import ManagementPolicy, Operation, Outcome
 from ..engine.ports import ClaimState, Key, WriteConflictError
 
 Target = tuple[str, str]
@@ -27,6 +30,36 @@ class Claim:
     counts: bool
     proven: bool
     tried: bool
+
+
+_NO_CLAIM = (ManagementPolicy.PAUSE, ManagementPolicy.OBSERVE)
+"""Management policies that never own an environment."""
+
+
+def claim_of(key: Key, raw: Mapping[str, Any], *, has_key: bool) -> Claim:
+    """Of an object as the API server has it. ``has_key``: it names a Secret, or is granted the operator's own key."""
+    meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status")
+    status = status if isinstance(status, Mapping) else {}
+    return Claim(
+        key=key,
+        uid=str(meta["uid"]),
+        target=(str(spec.get("chainID", "")), str(spec.get("environmentName") or key.name)),
+        age=(str(meta.get("creationTimestamp", "")), str(meta["uid"])),
+        counts=spec.get("managementPolicy") not in _NO_CLAIM,
+        proven=has_key and _proven(status),
+        tried=bool(status.get("conditions")) and status.get("reason") != Reason.DUPLICATE_TARGET,
+    )
+
+
+def _proven(status: Mapping[str, Any]) -> bool:
+    """It has read the environment as its own, or created it, or begun to: only who may write a status can make it say so."""
+    environment, journal = status.get("environment"), status.get("operations")
+    if isinstance(environment, Mapping) and environment.get("managed") is True:
+        return True
+    entries = journal if isinstance(journal, list) else ()
+    return any(
+        isinstance(e, Mapping) and e.get("operation") == Operation.CREATE and e.get("outcome") in (None, Outcome.ACCEPTED) for e in entries
+    )
 
 
 @dataclass(slots=True)
@@ -88,6 +121,12 @@ class Claims:
         """Of the environment that a resource wants; None while nobody has proven a claim to it."""
         target = self._targets.get(key)
         return None if target is None else self._rivals[target].owner()
+
+    def expected_owner(self, key: Key) -> Key | None:
+        """Who owns the environment once all have had their turn: the owner, else the oldest that could and has not been tried."""
+        rivals = self._rivals[self._targets[key]]
+        untried = [claim for claim in rivals.claims.values() if claim.counts and not claim.tried]
+        return rivals.owner() or (min(untried, key=lambda claim: claim.age).key if untried else None)
 
     def contested(self, key: Key) -> bool:
         """Whether another resource could own the environment as well."""

@@ -12,14 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.reasons import Reason
 from ..core.resource import Resource, resource_of
 from ..core.sources import deployments_named
 from ..core.status import to_json
-from ..crd.enums import ManagementPolicy, Operation, Outcome
 from ..crd.types import API_VERSION, FINALIZER, GROUP, KIND, PLURAL, VERSION, ChainEnvironmentStatus
 from ..engine.ports import ClaimState, Key, WriteConflictError
-from .claims import Claim, Claims
+from .claims import Claim, Claims, claim_of
 from .cluster import MERGE_PATCH, WRITE_TIMEOUT, Cluster, ClusterError, path
 from .relations import Relations, relation
 
@@ -30,8 +28,6 @@ _OURS = f"{GROUP}/"
 """Of the annotations those that start so are kept: others may be hundreds of kilobytes of somebody else's."""
 LONGEST_ANNOTATION = 1024
 """Characters of an annotation's value that are kept."""
-_NO_CLAIM = (ManagementPolicy.PAUSE, ManagementPolicy.OBSERVE)
-"""Management policies that never own an environment."""
 
 
 @dataclass(slots=True)
@@ -141,18 +137,8 @@ class ObjectStore:
         self._wake(self._relations.put(relation(key, raw)))
 
     def _claim(self, key: Key, raw: Mapping[str, Any]) -> Claim:
-        meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status")
-        status = status if isinstance(status, Mapping) else {}
-        chain_id = str(spec.get("chainID", ""))
-        return Claim(
-            key=key,
-            uid=str(meta["uid"]),
-            target=(chain_id, str(spec.get("environmentName") or key.name)),
-            age=(str(meta.get("creationTimestamp", "")), str(meta["uid"])),
-            counts=spec.get("managementPolicy") not in _NO_CLAIM,
-            proven=_proven(status) and (bool(spec.get("apiKeySecretRef")) or self._entitled(key.namespace, chain_id)),
-            tried=bool(status.get("conditions")) and status.get("reason") != Reason.DUPLICATE_TARGET,
-        )
+        spec = raw.get("spec") or {}
+        return claim_of(key, raw, has_key=bool(spec.get("apiKeySecretRef")) or self._entitled(key.namespace, str(spec.get("chainID", ""))))
 
     # -- engine.ports.Store ----------------------------------------------------------------------------------------
 
@@ -255,17 +241,6 @@ def object_path(key: Key, *more: str) -> str:
 
 def key_of(raw: Mapping[str, Any]) -> Key:
     return Key(raw["metadata"]["namespace"], raw["metadata"]["name"])
-
-
-def _proven(status: Mapping[str, Any]) -> bool:
-    """It has read the environment as its own, or created it, or begun to: only who may write a status can make it say so."""
-    environment, journal = status.get("environment"), status.get("operations")
-    if isinstance(environment, Mapping) and environment.get("managed") is True:
-        return True
-    entries = journal if isinstance(journal, list) else ()
-    return any(
-        isinstance(e, Mapping) and e.get("operation") == Operation.CREATE and e.get("outcome") in (None, Outcome.ACCEPTED) for e in entries
-    )
 
 
 def _version(raw: Mapping[str, Any]) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from chainenv.cli.applied import LAST_APPLIED, applied
 
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
 MANIFEST = {"metadata": {"name": "staging"}, "spec": {"chainID": "abcd1234"}}
 
 
@@ -35,8 +37,8 @@ def entry(name: str, **scaling: int) -> dict[str, Any]:
             {"chainletSettings": [entry("A", minReplica=1, maxReplica=5), entry("Z")]},
             {"chainletSettings": [entry("A", minReplica=1)]},
             {"chainletSettings": [entry("A", minReplica=2)]},
-            {"chainletSettings": [entry("A", minReplica=2, maxReplica=5), entry("Z")]},
-            id="chainlets are merged by name",
+            {"chainletSettings": [entry("A", minReplica=2)]},
+            id="kubectl replaces a list as a whole",
         ),
         pytest.param(
             {"chainletSettings": [entry("A"), entry("B")]},
@@ -50,18 +52,18 @@ def entry(name: str, **scaling: int) -> dict[str, Any]:
 def test_the_spec_that_results(
     there: dict[str, Any], last: dict[str, Any] | None, wanted: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    result = applied({"metadata": {"name": "staging"}, "spec": wanted}, live(there, last), "team-a")
+    result = applied({"metadata": {"name": "staging"}, "spec": wanted}, live(there, last), "team-a", NOW)
     assert result["spec"] == expected
     assert result["metadata"]["generation"] == (4 if expected == there else 5)
     assert result["status"] == {"observedGeneration": 4}
 
 
 def test_a_new_resource_has_no_status() -> None:
-    result = applied(MANIFEST, None, "team-a")
+    result = applied(MANIFEST, None, "team-a", NOW)
     assert (result["metadata"]["namespace"], result["metadata"]["generation"]) == ("team-a", 1)
     assert "status" not in result
 
 
 def test_annotations_of_the_manifest_join_those_that_are_there() -> None:
     manifest = {"metadata": {"name": "staging", "annotations": {"new": "1"}}, "spec": {}}
-    assert applied(manifest, live({}, {}), "team-a")["metadata"]["annotations"].keys() == {"new", LAST_APPLIED}
+    assert applied(manifest, live({}, {}), "team-a", NOW)["metadata"]["annotations"].keys() == {"new", LAST_APPLIED}

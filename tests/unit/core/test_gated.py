@@ -85,6 +85,18 @@ def test_a_promotion_waits(case: Case) -> None:
     assert (calls(planned) == []) is bool(case.expected)
 
 
+def test_what_soaks_shows_its_plan_and_can_be_approved_before_its_time() -> None:
+    soaking = plan_shown(source=SOAK)
+    assert soaking == plan_shown()
+    assert [each.operation for each in calls(asked(rollout=MANUAL, approve=soaking))] == [PROMOTE]
+    assert waits(asked(rollout=MANUAL, approve=soaking, source=SOAK)) == ["Soak"]
+
+
+def test_a_source_without_a_known_deployment_has_no_plan() -> None:
+    (held,) = asked(rollout=MANUAL, source=GONE, target=None).held
+    assert held.plan is None
+
+
 def test_a_change_of_instance_types_waits_and_is_drift() -> None:
     planned = decide(world(desired(want("A", LARGE)), CURRENT, gates=gates(CLOSED)))
     assert waits(planned) == ["Window"]

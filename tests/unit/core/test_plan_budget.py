@@ -10,10 +10,11 @@ from chainenv.core.cost import PriceList
 from chainenv.core.findings import Severity
 from chainenv.core.gates import Gates
 from chainenv.core.running import running_cost
-from chainenv.crd.enums import ManagementPolicy
+from chainenv.crd.enums import ManagementPolicy, Outcome
 
 from .helpers import (
     LARGE,
+    NOW,
     SMALL,
     Case,
     calls,
@@ -37,7 +38,7 @@ PRICES = PriceList({SMALL: Decimal("0.01"), LARGE: Decimal("0.05")}, {"2 vCPU": 
 def planned(*chainlets: Any, budget: str = "6.00", prices: PriceList | None = PRICES, seen: Any = None, **more: Any) -> Plan:
     base = {c.name: c.autoscaling for c in chainlets}
     gates = Gates(budget=Decimal(budget), prices=prices, settings={None: base, **more.pop("schedules", {})})
-    return decide(world(desired(*chainlets, **more.pop("spec", {})), seen, gates=gates, **more))
+    return decide(world(desired(*chainlets, **more.pop("spec", {})), seen, *more.pop("journal", ()), gates=gates, **more))
 
 
 HELD = environment(state("A", SMALL, min_replica=0, max_replica=4))
@@ -84,6 +85,43 @@ def test_instance_types(case: Case) -> None:
     found = planned(chainlet, seen=environment(state("A", there, min_replica=0, max_replica=most)), **more)
     assert [type(each).__name__ for each in calls(found)] == case.expected
     assert [each.hold.waits_for.value for each in found.held] == ([] if case.expected else ["Budget"])
+
+
+BOTH = environment(state("A", LARGE, min_replica=0, max_replica=4), state("B", SMALL, min_replica=0, max_replica=4))
+"""14.40 USD an hour."""
+
+
+def test_cheaper_types_are_sent_beside_dearer_ones_that_are_held() -> None:
+    found = planned(want("A", SMALL), want("B", LARGE), seen=BOTH)
+    assert [dict(each.changes) for each in calls(found)] == [{"A": SMALL}]
+    assert [each.hold.waits_for.value for each in found.held] == ["Budget"]
+    assert "the change of instance types of B is not sent: the worst case is" in found.held[0].hold.message
+    assert [each.path for each in found.drift] == ["chainletSettings[B].instanceTypeID"]
+    assert found.actions[0].entry.values == (f"A={SMALL}",)
+
+
+def test_dearer_types_that_fit_together_with_cheaper_ones_are_one_call() -> None:
+    found = planned(want("A", SMALL), want("B", LARGE), seen=BOTH, budget="14.40")
+    assert [dict(each.changes) for each in calls(found)] == [{"A": SMALL, "B": LARGE}]
+    assert found.held == ()
+
+
+def test_a_price_that_is_not_known_holds_no_cheaper_type() -> None:
+    found = planned(want("A", SMALL), want("B", "H200"), seen=BOTH, budget="100")
+    assert [dict(each.changes) for each in calls(found)] == [{"A": SMALL}]
+    assert reasons(found.findings) == ["PriceUnknown"]
+
+
+def test_what_is_held_for_money_is_another_rollout_afterwards() -> None:
+    """The cheaper type is there, and its rollout is over; then the budget is raised."""
+    first = planned(want("A", SMALL), want("B", LARGE), seen=BOTH)
+    entry = first.actions[0].entry
+    done = entry.model_copy(update={"finished_at": NOW, "outcome": Outcome.ACCEPTED, "settled": True})
+    after = environment(state("A", SMALL, min_replica=0, max_replica=4), state("B", SMALL, min_replica=0, max_replica=4))
+    held = planned(want("A", SMALL), want("B", LARGE), seen=after, journal=(done,))
+    assert (calls(held), [each.hold.waits_for.value for each in held.held]) == ([], ["Budget"])
+    raised = planned(want("A", SMALL), want("B", LARGE), seen=after, journal=(done,), budget="20")
+    assert [dict(each.changes) for each in calls(raised)] == [{"B": LARGE}]
 
 
 def test_dearer_types_wait_for_fewer_replicas_and_nothing_is_stalled() -> None:

@@ -40,6 +40,7 @@ def member(name: str, follows: str | None = None, *, soak: int | None = None, **
         ChainEnvironmentSpec.model_validate(spec),
         ChainEnvironmentStatus.model_validate(status),
         given.get("deleting", False),
+        given.get("confirmed"),
     )
 
 
@@ -113,6 +114,23 @@ def test_without_promote_from_nothing_is_asked_for() -> None:
 def test_the_soak(case: Case) -> None:
     soak, more = case.given
     assert resolved(member("staging", **more), soak=soak) == case.expected, case.why
+
+
+@table(
+    Case("at its end", "", {"confirmed": NOW}, GO),
+    Case("later", "", {"confirmed": NOW + timedelta(seconds=9)}, GO),
+    Case("before its end", "the status is of a poll ago", {"confirmed": ago(1)}, ("dep-b", "Soak", "WaitingForSource", None)),
+    Case("not since a restart", "", {"confirmed": ago(86400)}, ("dep-b", "Soak", "WaitingForSource", None)),
+    Case("by nobody", "a plan of the command line", {"confirmed": None}, GO),
+    Case("and it failed", "", {"confirmed": NOW, "ready": "False"}, WAIT),
+)
+def test_a_soak_is_over_when_a_read_confirms_it(case: Case) -> None:
+    assert resolved(member("staging", **case.given), soak=3600) == case.expected, case.why
+
+
+def test_without_a_soak_a_restart_waits_for_the_first_read() -> None:
+    assert resolved(member("staging", confirmed=ago(86400))) == ("dep-b", "Soak", "WaitingForSource", None)
+    assert resolved(member("staging", confirmed=ago(3600))) == GO
 
 
 def test_exactly_at_the_end_of_the_soak_it_goes() -> None:

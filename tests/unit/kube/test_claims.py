@@ -40,6 +40,22 @@ def test_who_owns(there: tuple[Claim, ...], owner: str | None) -> None:
         assert {claims.owner(each.key) for each in there} == {Key("team", owner) if owner else None}
 
 
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        pytest.param((YOUNG, replace(OLD, proven=True)), "old", id="the owner"),
+        pytest.param((replace(OLD, tried=False), replace(YOUNG, proven=True)), "young", id="the owner, whoever else has yet to be tried"),
+        pytest.param((replace(YOUNG, tried=False), replace(OLD, tried=False)), "old", id="the oldest that has yet to be tried"),
+        pytest.param((OLD, replace(YOUNG, tried=False)), "young", id="one that was tried in vain is not expected to own"),
+        pytest.param((OLD, YOUNG), None, id="all were tried in vain"),
+        pytest.param((replace(OLD, tried=False, counts=False), YOUNG), None, id="one that only observes"),
+    ],
+)
+def test_who_is_expected_to_own(there: tuple[Claim, ...], expected: str | None) -> None:
+    claims = having(*there)
+    assert {claims.expected_owner(each.key) for each in there} == {Key("team", expected) if expected else None}
+
+
 def having(*there: Claim) -> Claims:
     claims = Claims()
     for each in there:

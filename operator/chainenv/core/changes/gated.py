@@ -45,10 +45,8 @@ def passage(
     if world.desired.observing:
         return Passage()
     used = builder.journal.get(Operation.APPROVE)
-    current = world.environment.current if world.environment else None
-    replaces = current.id if current else None
-    plan = plan_of(request.call, replaces=replaces, used=used.hash if used else None)
-    repeat = used is not None and _repeats(request.last, used, plan_of(request.call, replaces=replaces, used=used.target))
+    plan = plan_for(world, builder, request.call)
+    repeat = used is not None and _repeats(request.last, used, plan_of(request.call, replaces=_replaces(world), used=used.target))
     rules = world.gates.rules
     approval = plan if repeat else world.gates.approval
     hold = gate(Wanted(request.what, plan), rules, world.now, approval=approval, budget=budget, source=source)
@@ -60,6 +58,17 @@ def passage(
     if repeat and used is not None:
         return Passage(used.hash)
     return Passage(plan, _used(world, plan, used))
+
+
+def plan_for(world: World, builder: PlanBuilder, call: Mapping[str, Any]) -> str:
+    """The plan of a call that would be sent now."""
+    used = builder.journal.get(Operation.APPROVE)
+    return plan_of(call, replaces=_replaces(world), used=used.hash if used else None)
+
+
+def _replaces(world: World) -> str | None:
+    current = world.environment.current if world.environment else None
+    return current.id if current else None
 
 
 def _repeats(last: JournalEntry | None, used: JournalEntry, plan: str) -> bool:

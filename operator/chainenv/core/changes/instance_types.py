@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ from ..world import World
 from .budget import types_budget, types_fit_later
 from .gated import Passage, Request, passage
 from .rollouts import is_held_back
+
+_OF_TYPES = re.compile(r"chainletSettings\[(.+)\]\.instanceTypeID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,13 @@ def fingerprint(world: World) -> str | None:
     return digest(differences) if differences else None
 
 
+def fingerprint_shown(drift: Iterable[Drift]) -> str | None:
+    """The same of the drift that a status shows."""
+    found = [(_OF_TYPES.fullmatch(each.path), each) for each in drift]
+    differences = {match[1]: [each.desired, each.actual] for match, each in found if match}
+    return digest(differences) if differences else None
+
+
 # -- rules ---------------------------------------------------------------------------------------------------------
 
 
@@ -99,20 +109,21 @@ def instance_types(world: World, environment: Environment, builder: PlanBuilder)
     wanted, observed = wanted_types(world, environment), observed_types(environment)
     changes = {name: type_id for name, type_id in wanted.items() if observed.get(name, type_id) != type_id}
     changes |= _hidden_changes(world, environment, builder, {n: t for n, t in wanted.items() if n not in observed})
-    differences = tuple(
-        Drift(path=f"chainletSettings[{name}].instanceTypeID", desired=type_id, actual=shown(observed.get(name)))
-        for name, type_id in changes.items()
-    )
     if not changes:
         return
-    what = f"the change of instance types of {names(changes)}"
     doubted = world.differs_for < world.timing.progress and any(name in observed for name in changes)
     doubted = doubted and not world.spec_changed and not world.forced
     entry = builder.journal.get(Operation.INSTANCE_TYPES)
-    hashed = entry.hash if entry and _is_for(entry, changes, digest(wanted)) else digest(wanted)
+    begins = not doubted and not (entry and unsettled(entry))
+    if begins and (raising := _too_dear(world, environment, entry, wanted, changes)):
+        _hold_for_money(world, environment, builder, {name: type_id for name, type_id in changes.items() if name in raising})
+        changes = {name: type_id for name, type_id in changes.items() if name not in raising}
+        wanted = {name: type_id for name, type_id in wanted.items() if name not in raising}
+    what, differences = _what(changes), _differences(environment, changes)
+    hashed = _hash(entry, wanted, changes)
     decision = retry_decision(world, entry, hashed, patience=world.timing.settle, differences=differences)
     passed = Passage()
-    if isinstance(decision, Send) and not doubted and not (entry and unsettled(entry)):
+    if isinstance(decision, Send) and begins:
         call = {"operation": Operation.INSTANCE_TYPES, "changes": dict(changes)}
         last = entry if entry and entry.hash == hashed else None
         found = _passage(world, environment, builder, Request(what, call, last, differences), changes)
@@ -132,6 +143,40 @@ def instance_types(world: World, environment: Environment, builder: PlanBuilder)
         return
     builder.add(decision.finding)
     builder.drift += differences
+
+
+def _what(changes: Mapping[str, str]) -> str:
+    return f"the change of instance types of {names(changes)}"
+
+
+def _differences(environment: Environment, changes: Mapping[str, str]) -> tuple[Drift, ...]:
+    observed = observed_types(environment)
+    return tuple(
+        Drift(path=f"chainletSettings[{name}].instanceTypeID", desired=type_id, actual=shown(observed.get(name)))
+        for name, type_id in changes.items()
+    )
+
+
+def _hash(entry: JournalEntry | None, wanted: Mapping[str, str], changes: Mapping[str, str]) -> str:
+    return entry.hash if entry and _is_for(entry, changes, digest(wanted)) else digest(wanted)
+
+
+def _too_dear(
+    world: World, environment: Environment, entry: JournalEntry | None, wanted: Mapping[str, str], changes: Mapping[str, str]
+) -> frozenset[str]:
+    """Of chainlets that change, those that the budget holds while others lower the worst case, which is always sent. None when all
+    of them wait for the same: one call is one deployment."""
+    if not isinstance(retry_decision(world, entry, _hash(entry, wanted, changes), patience=world.timing.settle), Send):
+        return frozenset()
+    budget = types_budget(world, environment, changes)
+    later = budget.reason == Reason.BUDGET_EXCEEDED and types_fit_later(world, environment, changes)
+    return frozenset() if later or budget.held >= changes.keys() else budget.held
+
+
+def _hold_for_money(world: World, environment: Environment, builder: PlanBuilder, changes: Mapping[str, str]) -> None:
+    call = {"operation": Operation.INSTANCE_TYPES, "changes": dict(changes)}
+    request = Request(_what(changes), call, None, _differences(environment, changes))
+    passage(world, builder, request, budget=types_budget(world, environment, changes))
 
 
 def _passage(world: World, environment: Environment, builder: PlanBuilder, request: Request, changes: Mapping[str, str]) -> Passage | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ...crd.enums import Operation, Outcome
 from ...crd.types import JournalEntry
@@ -15,7 +15,7 @@ from ..journal import REFUSALS, begin_rollout, unsettled
 from ..retries import Send, retry_decision
 from ..values import digest
 from ..world import World
-from .gated import Passage, Request, passage
+from .gated import Passage, Request, passage, plan_for
 from .rollouts import is_held_back
 
 
@@ -50,7 +50,7 @@ def forget_promotion(world: World, environment: Environment, builder: PlanBuilde
 def promote(world: World, environment: Environment, builder: PlanBuilder) -> None:
     if world.source is not None:  # the first gate of a promotion, and the source's deployment need not be known
         if not world.desired.observing or world.source.stuck:
-            builder.hold(world.source)
+            builder.hold(world.source, _plan(world, builder))
         return
     target, entry, done = world.desired.deployment_id, builder.journal.get(Operation.PROMOTE), builder.journal.get(Operation.PROMOTED)
     if target is None or (done and done.target == target):
@@ -68,14 +68,27 @@ def promote(world: World, environment: Environment, builder: PlanBuilder) -> Non
     decision = retry_decision(world, entry, digest(target))
     passed: Passage | None = Passage()
     if isinstance(decision, Send):
-        call = {"operation": Operation.PROMOTE, "deployment": target, "scale_down_previous": change.scale_down_previous}
-        passed = passage(world, builder, Request(what, call, entry))
+        passed = passage(world, builder, Request(what, _call(world), entry))
     if passed is None or is_held_back(world, environment, builder, what):
         return
     if isinstance(decision, Send):
         builder.act(change, begun.model_copy(update={"plan": passed.plan}), approved=passed.approved)
     else:
         builder.add(decision.finding)
+
+
+def _call(world: World) -> dict[str, Any]:
+    desired = world.desired
+    return {
+        "operation": Operation.PROMOTE,
+        "deployment": desired.deployment_id,
+        "scale_down_previous": desired.scale_down_previous,
+    }
+
+
+def _plan(world: World, builder: PlanBuilder) -> str | None:
+    """Of what soaks: it can be approved before its time. None while the source's deployment is not known."""
+    return None if world.desired.deployment_id is None else plan_for(world, builder, _call(world))
 
 
 def promoted(entry: JournalEntry) -> JournalEntry:
