@@ -63,6 +63,9 @@ class Invariants:
         self.reads: dict[tuple[str, Name], Json | None] = {}
         self.promoted: dict[tuple[str, Name], set[str]] = {}
         """By process and resource: what its last read showed, and what had been promoted into the environment by then."""
+        self.ever_promoted: set[str] = set()
+        self.forged: set[str] = set()
+        """What somebody wrote into a history."""
         self.hours: defaultdict[tuple[int, str], int] = defaultdict(int)
         self.warned: set[str] = set()
         self.held: set[str] = set()
@@ -213,7 +216,9 @@ class Invariants:
             return
         used = {d.id for e in self._baseten.environments.values() for d in (e.current, e.candidate, *e.queue) if d}
         wanted = {each["spec"].get("deploymentID") for each in self._api.objects.values()}
-        served = self._baseten.shown.get(raw["spec"]["environmentName"], ())
+        made = self._baseten.deployments.get(what)
+        forged = {what} if what in self.forged and made is not None and made.environment == raw["spec"]["environmentName"] else set()
+        served = self._baseten.shown.get(raw["spec"]["environmentName"], set()) | forged
         if "cleanup" not in raw["spec"] or what in used | wanted or what not in served:
             self.broken("cleanup touches nothing that is needed", f"#{sent.number} {sent.endpoint} {what}")
 
@@ -296,7 +301,18 @@ class Invariants:
     def read(self, sent: Sent, document: Json | None) -> None:
         self.reads[sent.process, sent.by] = document
         environment = self._baseten.environments.get(sent.parameters["env_name"])
-        self.promoted[sent.process, sent.by] = set(environment.promoted) if environment else set()
+        there = set(environment.promoted) if environment else set()
+        if environment and document and document.get("created_at") != self._baseten.moment(environment.created):
+            there = self.promoted.get((sent.process, sent.by)) or self.ever_promoted  # a stale read shows one that was there before
+        self.promoted[sent.process, sent.by] = there
+        self.ever_promoted |= there
+
+    def ended(self, process: str) -> None:
+        """What a process had not written down when it ended, was never answered."""
+        for sent, uid, _ in self.rollouts[-3:]:
+            raw = next((each for each in self._api.objects.values() if each["metadata"]["uid"] == uid), None)
+            if sent.process == process and raw is not None and any(True for _ in gated.plans(raw, sent.endpoint)):
+                sent.answered = False
 
     def status_written(self, old: Raw, new: Raw) -> None:
         self.count(f"status writes of {new['metadata']['name']}", MOST_KUBE_WRITES)
@@ -319,6 +335,8 @@ class Invariants:
         shown, spec = self.reads[seen], raw["spec"]
         synced, ready = conditions.get("Synced"), conditions.get("Ready")
         fresh = synced is not None and synced.get("observedGeneration") == raw["metadata"]["generation"]
+        if (conditions.get("Reconciling") or {}).get("reason") not in PASSING:
+            self.failing_since.pop(raw["metadata"]["uid"], None)
         if synced and synced["status"] == "True" and fresh:
             promoted = self._promoted(spec) or spec["deploymentID"] in self.promoted[seen]
             problem = self._problem(spec, shown, promoted, process)
@@ -384,7 +402,8 @@ class Invariants:
         environment = self._baseten.environments.get(spec["environmentName"])
         if not stops or fails or environment is None or meta.get("annotations", {}).get("chains.baseten.co/abandon"):
             return
-        there = [d for d in (environment.current, environment.candidate) if d is not None and d.status not in OFF]
+        coming = environment.candidate if not self._baseten.shape.old else None  # such a server shows none to anybody
+        there = [d for d in (environment.current, coming) if d is not None and d.status not in OFF]
         doubtful = {d for s, _, _ in self.rollouts if not s.answered for d in s.started}
         left = [
             d.id for d in there if now - self.begun.get(d.id, d.created) > 35 and d.id not in doubtful and now - environment.created > 65
@@ -492,4 +511,5 @@ class Invariants:
             "ChainletNotFound": any(c["chainletName"] not in there for c in spec.get("chainletSettings", ())),
             "DeploymentNotFound": spec.get("deploymentID") is not None and target is None,
             "Refused": target is not None and target.status not in SERVING,
+            "WaitingForWindow": spec.get("deploymentID") is not None and (target is None or target.status not in SERVING),
         }.get(reason, False)
