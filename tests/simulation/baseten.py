@@ -139,6 +139,9 @@ class Baseten:
         if environment is not None and not environment.busy:
             self.start(environment, self.deploy(name, environment.types or self.chainlets))
 
+    def turned_off(self, identity: str) -> bool:
+        return identity in self.deployments and self.deployments[identity].status in OFF
+
     def turn_off(self, made: Deployment) -> None:
         if made.status in RUNNING:
             self._end(made, "INACTIVE")

@@ -500,7 +500,7 @@ class Invariants:
         return {
             "NotConverging": differs(spec, shown, promoted) is not None or behind or unanswered >= 2,  # only a person makes a third try
             "RolloutFailed": off or candidate_off,
-            "RolloutAborted": off,
+            "RolloutAborted": off or any(self._baseten.turned_off(what) for _, what in self.aborted),
             "BudgetExceeded": spec.get("budget") is not None,
             "PriceUnknown": spec.get("budget") is not None,
             "Unconfirmed": hidden,

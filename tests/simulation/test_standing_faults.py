@@ -75,5 +75,18 @@ def test_what_fails_holds_nothing_else_up(endpoint: str, way: str, old: bool) ->
     assert most[0] <= MOST_AN_HOUR, most
 
 
+@pytest.mark.parametrize(("action", "endpoint"), [("Deactivate", "deactivate"), ("Delete", "delete_deployment")])
+@pytest.mark.parametrize("way", ["409", "500", "lost"])
+def test_what_cannot_be_cleaned_up_is_few_calls_however_much_there_is(action: str, endpoint: str, way: str) -> None:
+    """The invariants bound the calls of each hour; after the fault all of it goes."""
+    kind, value = WAYS[way]
+    pushes = [stranger(START + 300 * n, "push") for n in range(9)]
+    cleanup = edit(2 * HOUR, "cleanup", {"keepLast": 0, "action": action})
+    declared = spec(promotionSettings={"promotionCleanupStrategy": "KEEP"})
+    done = run(declared, *pushes, trouble(2 * HOUR - 1, kind, 3 * HOUR, endpoint, value=value), cleanup, hours=6)
+    assert [d.id for d in done.baseten.deployments.values() if d.environment == "staging" and d.status == "ACTIVE"] == ["d13"]
+    assert max(count for (_, what), count in counted(done).items() if what == "get_deployment") <= 300
+
+
 def _most(simulation: Simulation) -> int:
     return int(simulation.baseten.environments["staging"].autoscaling["Llm"]["max_replica"])
