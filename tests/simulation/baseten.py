@@ -9,18 +9,16 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
+from .beside import audit_log, price_list
 from .clock import VirtualLoop, stamp, wall
-from .gated import PRICES
-from .model import DEFAULTS, OFF, PROMOTION_DEFAULTS, RUNNING, SERVING, Deployment, Environment, Json, RefusedError, Shape
-
-INSTANCE_TYPES = ("1x2", "2x8", "4x16", "A10G:2x24x96", "H100:2")
+from .model import DEFAULTS, INSTANCE_TYPES, OFF, PROMOTION_DEFAULTS, RUNNING, SERVING, Deployment, Environment, Json, RefusedError, Shape
 
 
 class Baseten:
     """``handle`` is the server: one request, one answer or RefusedError, at one instant."""
 
     def __init__(self, loop: VirtualLoop, rng: Random, shape: Shape, chainlets: Mapping[str, str]) -> None:
-        self._loop = loop
+        self.loop = loop
         self._rng = rng
         self.shape = shape
         self.chain = "chain1"
@@ -45,12 +43,12 @@ class Baseten:
 
     def deploy(self, environment: str | None, types: dict[str, str], *, build: bool = True) -> Deployment:
         self._count += 1
-        made = Deployment(f"d{self._count}", environment, self._loop.now, dict(types), "BUILDING" if build else "DEPLOYING")
+        made = Deployment(f"d{self._count}", environment, self.loop.now, dict(types), "BUILDING" if build else "DEPLOYING")
         if self.next_fails > 0:
             self.next_fails -= 1
             made.doomed = "BUILD_FAILED" if build else "DEPLOY_FAILED"
         self.deployments[made.id] = made
-        self._loop.call_later(self.shape.build_seconds * (0.3 + 0.4 * self._rng.random()), self._step, made)
+        self.loop.call_later(self.shape.build_seconds * (0.3 + 0.4 * self._rng.random()), self._step, made)
         return made
 
     def _step(self, made: Deployment) -> None:
@@ -62,9 +60,9 @@ class Baseten:
         made.status = following
         if following == "ACTIVE":
             made.served = True
-            self._loop.call_later(2 + 10 * self._rng.random(), self._promote_if_candidate, made)
+            self.loop.call_later(2 + 10 * self._rng.random(), self._promote_if_candidate, made)
         else:
-            self._loop.call_later(self.shape.build_seconds * 0.3 * self._rng.random(), self._step, made)
+            self.loop.call_later(self.shape.build_seconds * 0.3 * self._rng.random(), self._step, made)
         return None
 
     def _end(self, made: Deployment, status: str) -> None:
@@ -80,14 +78,14 @@ class Baseten:
         for environment in self.environments.values():
             if environment.candidate is made and made.status == "ACTIVE":
                 if environment.paused:
-                    self._loop.call_later(60, self._promote_if_candidate, made)
+                    self.loop.call_later(60, self._promote_if_candidate, made)
                     return
                 if self.shape.ramp_seconds and environment.progress != "RAMPING_UP":
                     environment.progress = "RAMPING_UP"
-                    self._loop.call_later(self.shape.ramp_seconds, self._promote_if_candidate, made)
+                    self.loop.call_later(self.shape.ramp_seconds, self._promote_if_candidate, made)
                     return
                 before, environment.current, environment.candidate = environment.current, made, None
-                environment.switched = self._loop.now
+                environment.switched = self.loop.now
                 environment.progress = "SUCCEEDED"
                 environment.types = dict(made.types)
                 made.environment = environment.name
@@ -123,13 +121,13 @@ class Baseten:
         environment.candidate, environment.progress = made, "RELEASING"
         if made.status in SERVING:
             made.status = "ACTIVE"
-            self._loop.call_later(5 + 20 * self._rng.random(), self._promote_if_candidate, made)
+            self.loop.call_later(5 + 20 * self._rng.random(), self._promote_if_candidate, made)
 
     # -- what strangers do -------------------------------------------------------------------------------------------
 
     def add_environment(self, name: str, *, deployed: bool) -> Environment:
         made = Environment(
-            name, self._loop.now, dict(self.chainlets), {c: dict(DEFAULTS) for c in self.chainlets}, _copy(PROMOTION_DEFAULTS)
+            name, self.loop.now, dict(self.chainlets), {c: dict(DEFAULTS) for c in self.chainlets}, _copy(PROMOTION_DEFAULTS)
         )
         self.environments[name] = made
         if deployed:
@@ -141,12 +139,15 @@ class Baseten:
         if environment is not None and not environment.busy:
             self.start(environment, self.deploy(name, environment.types or self.chainlets))
 
+    def turned_off(self, identity: str) -> bool:
+        return identity in self.deployments and self.deployments[identity].status in OFF
+
     def turn_off(self, made: Deployment) -> None:
         if made.status in RUNNING:
             self._end(made, "INACTIVE")
         elif made.status not in OFF:
             made.status = "DEACTIVATING"
-            self._loop.call_later(20.0, self._off, made)
+            self.loop.call_later(20.0, self._off, made)
 
     def _off(self, made: Deployment) -> None:
         if made.status == "DEACTIVATING":
@@ -167,51 +168,34 @@ class Baseten:
         return found
 
     def _fresh(self, created: float) -> bool:
-        return created > 0 and self._loop.now - created < self.shape.fresh_seconds
+        return created > 0 and self.loop.now - created < self.shape.fresh_seconds
 
     def _get_environment(self, parameters: Mapping[str, str], _: Json) -> Json:
         return self.show(self._environment(parameters))
 
     def _get_chain(self, *_: Any) -> Json:
-        return {"id": self.chain, "name": "chain", "created_at": self._time(0), "deployments_count": len(self.deployments)}
+        return {"id": self.chain, "name": "chain", "created_at": self.moment(0), "deployments_count": len(self.deployments)}
 
     def _list_instance_types(self, *_: Any) -> Json:
-        return {"instance_types": [self._type(type_id) for type_id in INSTANCE_TYPES]}
+        return {"instance_types": [self.type_of(type_id) for type_id in INSTANCE_TYPES]}
 
     def _get_instance_type_prices(self, *_: Any) -> Json:
-        if self.shape.old:
-            raise RefusedError(404, "no such page")
-        return {"instance_types": [{"instance_type": self._type(type_id), "price": PRICES[type_id]} for type_id in INSTANCE_TYPES]}
+        return price_list(self)
 
     def _list_deployments(self, *_: Any) -> Json:
-        return {"deployments": [self._deployment(d) for d in self.deployments.values() if not self._fresh(d.created)]}
+        return {"deployments": [self.shown_deployment(d) for d in self.deployments.values() if not self._fresh(d.created)]}
 
     def _get_deployment(self, parameters: Mapping[str, str], _: Json) -> Json:
-        return self._deployment(self._known(parameters["chain_deployment_id"]))
+        return self.shown_deployment(self._known(parameters["chain_deployment_id"]))
 
     def _list_rollout_audit_logs(self, parameters: Mapping[str, str], _: Json) -> Json:
-        """Changes of all who have a key, the newest first."""
-        refusals = {"refused": (403, "not allowed"), "absent": (404, "no such page"), "broken": (500, "it broke")}
-        if self.shape.audit in refusals:
-            raise RefusedError(*refusals[self.shape.audit])
-        if self.shape.audit == "garbage":
-            return {"items": [None, 7, {"created": 12, "event_type": [], "actor": "you", "event_data": {"chain_deployment_id": {}}}]}
-        until = {"empty": -1.0, "late": self._loop.now - 120}.get(self.shape.audit, self._loop.now)
-        return {
-            "items": [
-                {
-                    "created": self._time(at),
-                    "event_type": kind,
-                    "event_data": {"chain_deployment_id": identity, "environment_name": name},
-                    "actor": {"type": "API_KEY", "api_key_prefix": key[:6]},
-                }
-                for at, kind, name, identity, key in reversed(self.audited)
-                if at <= until and name == parameters["env_name"]
-            ]
-        }
+        return audit_log(self, parameters["env_name"])
+
+    def _list_audit_logs(self, *_: Any) -> Json:
+        return audit_log(self)
 
     def _audit(self, kind: str, environment: Environment, made: Deployment) -> None:
-        self.audited.append((self._loop.now, kind, environment.name, made.id, self.actor))
+        self.audited.append((self.loop.now, kind, environment.name, made.id, self.actor))
 
     def _known(self, identity: str) -> Deployment:
         found = self.deployments.get(identity)
@@ -258,7 +242,7 @@ class Baseten:
         return {"status": "QUEUED" if environment.busy else "ACCEPTED", "message": ""}
 
     def _apply_autoscaling_later(self, environment: Environment, updates: list[Json], seconds: float) -> None:
-        self._loop.call_later(seconds, self._apply_autoscaling, environment, updates)
+        self.loop.call_later(seconds, self._apply_autoscaling, environment, updates)
 
     def _apply_autoscaling(self, environment: Environment, updates: list[Json]) -> None:
         if environment.busy:
@@ -289,7 +273,7 @@ class Baseten:
         if self.shape.normal_form:
             made.types = {name: type_id.lower() for name, type_id in made.types.items()}
         self.start(environment, made)
-        shown = None if self.shape.silent_types else self._deployment(made)
+        shown = None if self.shape.silent_types else self.shown_deployment(made)
         return {"requires_redeployment": True, "chain_deployment": shown, "chainlet_environment_settings": []}
 
     def _promote(self, parameters: Mapping[str, str], body: Json) -> Json:
@@ -308,7 +292,7 @@ class Baseten:
         environment.promoted.add(source.id)
         self._audit("CHAIN_DEPLOYMENT_PROMOTED", environment, made)
         self.start(environment, made)
-        return self._deployment(made)
+        return self.shown_deployment(made)
 
     def _deactivate(self, parameters: Mapping[str, str], _: Json) -> Json:
         made = self._known(parameters["chain_deployment_id"])
@@ -325,10 +309,10 @@ class Baseten:
 
     # -- what it shows -----------------------------------------------------------------------------------------------
 
-    def _time(self, seconds: float) -> str:
+    def moment(self, seconds: float) -> str:
         return stamp(wall(seconds, self.shape.skew))
 
-    def _type(self, type_id: str) -> Json:
+    def type_of(self, type_id: str) -> Json:
         shown = type_id.lower() if self.shape.normal_form else type_id
         return {"id": shown, "name": f"{type_id} (display)", "memory_limit_mib": 2048, "millicpu_limit": 1000, "gpu_count": 0}
 
@@ -344,21 +328,21 @@ class Baseten:
         shown: Json = {
             "name": environment.name,
             "chain_id": self.chain,
-            "created_at": self._time(environment.created),
+            "created_at": self.moment(environment.created),
             "promotion_settings": promotion,
             "chainlet_settings": [
                 {
                     "chainlet_name": name,
-                    "instance_type": None if self.hides_types else self._type(environment.types[name]),
+                    "instance_type": None if self.hides_types else self.type_of(environment.types[name]),
                     "autoscaling_settings": dict(environment.autoscaling[name]) if visible else None,
                 }
                 for name in environment.types
             ],
-            "current_deployment": self._deployment(environment.current) if environment.current else None,
+            "current_deployment": self.shown_deployment(environment.current) if environment.current else None,
         }
         if not self.shape.old:
             candidate = environment.candidate
-            shown["candidate_deployment"] = self._deployment(candidate) if candidate else None
+            shown["candidate_deployment"] = self.shown_deployment(candidate) if candidate else None
             if self.shape.tells:
                 shown["in_progress_promotion"] = self._progress(environment)
         return shown
@@ -369,12 +353,12 @@ class Baseten:
             return None
         return {"status": environment.progress, "percent_traffic_to_new_version": 50 if environment.progress == "RAMPING_UP" else 0}
 
-    def _deployment(self, made: Deployment) -> Json:
+    def shown_deployment(self, made: Deployment) -> Json:
         environment = self.environments.get(made.environment or "")
         replicas = environment is not None and environment.current is made and made.status == "ACTIVE"
         return {
             "id": made.id,
-            "created_at": self._time(made.created),
+            "created_at": self.moment(made.created),
             "chain_id": self.chain,
             "environment": made.environment,
             "status": made.status,

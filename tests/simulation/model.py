@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Json = dict[str, Any]
+INSTANCE_TYPES = ("1x2", "2x8", "4x16", "A10G:2x24x96", "H100:2")
 RUNNING = ("BUILDING", "DEPLOYING", "LOADING_MODEL")
 OFF = ("INACTIVE", "DEACTIVATING", "BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED")
 SERVING = ("ACTIVE", "SCALED_TO_ZERO", "WAKING_UP")
@@ -57,6 +58,8 @@ class Shape:
     """From serving to having all of the traffic."""
     audit: str = "refused"
     """What the audit log answers: refused, absent, broken, empty, garbage, true, or late (two minutes after the change)."""
+    prices: str = "true"
+    """The same of prices: refused, absent, broken, empty, garbage, mad (no numbers that a price can be), true, changing."""
     tells: bool = True
     """Whether it says how a promotion goes; an old one never does."""
     hides: tuple[str, ...] = ()

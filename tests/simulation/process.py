@@ -14,6 +14,7 @@ from chainenv.core.world import Timing
 from chainenv.engine.ports import Key, NotLeadingError, Ports
 from chainenv.engine.prices import PriceBook
 from chainenv.engine.reconcile import Reconciler
+from chainenv.engine.who import Audit
 from chainenv.kube.leader import Leader
 from chainenv.kube.lister import Lister
 from chainenv.kube.queue import Queue
@@ -24,6 +25,7 @@ from chainenv.settings import KeyGrants
 from .apiserver import Raw, Watcher
 from .clock import wall
 from .owners import GRANTED
+from .story import Story
 from .wire import Cluster, Network, Transport
 
 RELIST_SECONDS = 300.0
@@ -51,14 +53,14 @@ class Process:
         network: Network,
         name: str,
         skew: float,
-        seed: int,
         own_key: str,
         reported: Callable[[str, Any, Any], None],
-        elects: bool = False,
+        story: Story,
     ) -> None:
         self.name = name
         self.skew = skew
         self.alive = True
+        self.on_end: Callable[[str], None] = lambda _: None
         self.lost = False
         """Somebody took the lead without its knowing (where no Lease decides)."""
         self.crash_in: int | None = None
@@ -66,15 +68,15 @@ class Process:
         self.failed: BaseException | None = None
         self.started = network.loop.now
         self._network = network
-        self._rng = Random(seed)
+        self._rng = Random(story.seed + int(name.partition("-")[2]))
         self._reported = reported
         cluster: Any = Cluster(network, name, self._point)
-        self.leader = Leader(cluster, "chainenv-system") if elects else None
+        self.leader = Leader(cluster, "chainenv-system") if story.elects else None
         transport: Any = Transport(network, name, self._point)
         grants = KeyGrants.parse(GRANTED)
         keys = SecretKeys(cluster, ApiKey(own_key), grants, lambda: 1_000.0 + network.loop.now)
         self.store = ObjectStore(cluster, self._changed, self.fence, lambda _, uid: keys.forget(uid), grants.allows)
-        self.reconciler = Reconciler(self._ports(keys, transport), Intervals(), Timing())
+        self.reconciler = Reconciler(self._ports(keys, transport), Intervals(), Timing(), Audit(story.audit))
         self.queue = _Queue(self._handle, workers=100)
         self._lister = Lister(cluster, self.store, ())
         self._listed = False
@@ -167,6 +169,8 @@ class Process:
 
     def end(self) -> None:
         """At once: what is on the wire stays there, what is in memory is gone."""
+        if self.alive:
+            self.on_end(self.name)
         self.alive = self.watcher.open = False
         self.failed = self._task.exception() if self._task.done() and not self._task.cancelled() else None
         self._task.cancel()

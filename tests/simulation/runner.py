@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -14,6 +15,7 @@ from . import gated
 from .apiserver import ApiServer, Raw
 from .baseten import Baseten
 from .clock import VirtualLoop, virtual_time, wall
+from .hostile import forge
 from .invariants import Invariants, Violation
 from .model import Shape
 from .neighbours import sample, settle_down
@@ -55,6 +57,8 @@ class Simulation:
         self.network = Network(loop, Random(rng.random()), self.baseten, self.api)
         self.network.log = self.log
         self.network.keys = {GOOD: "good", OTHER: "wrong"}
+        self.sent: list[Sent] = []
+        self.network.on_send.append(self.sent.append)
         self.timeline: list[str] = []
         self.violation: Violation | None = None
         self.invariants = Invariants(self.network, self.baseten, self.api, self._found)
@@ -80,6 +84,12 @@ class Simulation:
             self.violation = violation
             if not self.over.done():
                 self.over.set_result(None)
+
+    def lost(self, _: Any, about: dict[str, Any]) -> None:
+        """An exception that nobody waits for: of a task beside the runs, or of the model itself."""
+        error = about.get("exception")
+        if error is not None:
+            self.invariants.broken("no internal error", "".join(traceback.format_exception(error))[-1500:])
 
     def _show(self, kind: str, raw: Raw) -> None:
         """Conditions as they change."""
@@ -114,7 +124,8 @@ class Simulation:
         number = len(self.processes) + 1
         self.invariants.process_started()
         self.log(f"op-{number}", f"starts, its clock is {skew:+g} s")
-        self.processes.append(Process(self.network, f"op-{number}", skew, self.story.seed + number, GOOD, self.reported, self.story.elects))
+        self.processes.append(Process(self.network, f"op-{number}", skew, GOOD, self.reported, self.story))
+        self.processes[-1].on_end = self.invariants.ended
 
     def restart_later(self, seconds: float, skew: float) -> None:
         def again() -> None:
@@ -227,6 +238,8 @@ class Simulation:
             "rival": lambda **more: rival(self, **more),
             "remove_rival": lambda name: remove(self, name),
             "restrict": self._restrict,
+            "annotate": lambda name, value: gated.annotate(self, name, value),
+            "history": lambda lie: forge(self, lie),
             "doom": lambda count: setattr(self.baseten, "next_fails", count),
         }
         steps[step.kind](**step.more)
@@ -284,6 +297,8 @@ class Simulation:
 
     def _wipe(self) -> None:
         self.invariants.wiped = True
+        if self.process is not None and (self.process.name, NAME) not in self.invariants.reads:
+            self.invariants.process_started()  # it has no memory yet
         self.api.edit(NAME, lambda raw: raw.update(status={}))
 
     def _touch(self, every: float, seconds: float) -> None:
@@ -378,6 +393,7 @@ def play(story: Story) -> Outcome:
         with virtual_time() as loop:
             asyncio.set_event_loop(loop)
             simulation = Simulation(loop, story)
+            loop.set_exception_handler(simulation.lost)
             handler = _Errors(simulation)
             _LOG.addHandler(handler)
             loop.run_until_complete(simulation.run())

@@ -22,7 +22,7 @@ def types(**of: str) -> list[dict[str, Any]]:
     return [{"chainletName": name, "instanceTypeID": type_id} for name, type_id in of.items()]
 
 
-def trouble(at: float, kind: str, seconds: float, *endpoints: str, value: float = 0, share: float = 1.0) -> Step:
+def trouble(at: float, kind: str, seconds: float, *endpoints: str, value: Any = 0, share: float = 1.0) -> Step:
     return Step(at, "trouble", {"trouble": kind, "endpoints": endpoints, "share": share, "value": value, "seconds": seconds})
 
 

@@ -33,7 +33,8 @@ class Step:
 @dataclass(frozen=True)
 class Story:
     """``shape``: of Baseten (baseten.Shape). ``existing``: the environment is there before the resource; ``deployed``: and serves.
-    ``neighbours``: so many other resources with the same key. ``elects``: the real Lease decides which process acts."""
+    ``neighbours``: so many other resources with the same key. ``elects``: the real Lease decides which process acts. ``audit``: as
+    CHAINENV_AUDIT."""
 
     seed: int
     spec: dict[str, Any]
@@ -46,6 +47,7 @@ class Story:
     quiet: float = QUIET
     neighbours: int = 0
     elects: bool = False
+    audit: str = "off"
 
 
 def draw(seed: int) -> Story:

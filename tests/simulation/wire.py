@@ -12,11 +12,12 @@ from functools import lru_cache
 from random import Random
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import aiohttp
 from yarl import URL
 
-from chainenv.api.client import ENDPOINTS
+from chainenv.api.client import ENDPOINTS, LIST_ROLLOUT_AUDIT_LOGS
 from chainenv.api.limiter import Limiter, Turn
 from chainenv.api.transport import Endpoint, Hooks
 from chainenv.api.transport import Transport as RealTransport
@@ -28,6 +29,7 @@ from chainenv.kube.cluster import ClusterError
 from .apiserver import ApiServer
 from .baseten import Baseten
 from .clock import VirtualLoop
+from .lies import LIES, UNREADABLE
 from .model import RefusedError
 
 TIMEOUT = 30.0
@@ -41,15 +43,15 @@ class Trouble:
     Kinds: status (answered ``value`` without being done), lost_request, lost_answer, late (done ``value`` seconds after it was sent, when
     the caller may have given up), gateway (done, answered 504 after 29 s), doubled (done twice, ``value`` seconds apart), slow (read at
     once, answered ``value`` seconds later), stale (a read is answered as one was ``value`` seconds before), queued (waits up to
-    ``value`` seconds for its turn before it leaves), unsent (no connection), dropped (done, and the connection breaks), hang (calls
-    to the API server alone: no answer).
+    ``value`` seconds for its turn before it leaves), unsent (no connection), dropped (done, and the connection breaks), lie (done, and
+    answered as ``lies.LIES`` has it), hang (calls to the API server alone: no answer).
     """
 
     kind: str
     until: float
     endpoints: tuple[str, ...] = ()
     share: float = 1.0
-    value: float = 0.0
+    value: Any = 0.0
 
     def meets(self, endpoint: str) -> bool:
         if self.endpoints == ("writes",):
@@ -174,10 +176,10 @@ _PATHS = [(e, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", e.template))) for 
 def routed(method: str, url: str) -> tuple[Endpoint, dict[str, str]]:
     parsed = URL(url)
     for endpoint, template in _PATHS:
-        found = template.fullmatch(parsed.path) if endpoint.method == method else None
-        if found:
-            names = parsed.query.get("environment_names")
-            return endpoint, found.groupdict() | ({"env_name": names} if names else {})
+        found = template.fullmatch(parsed.raw_path) if endpoint.method == method else None
+        names = parsed.query.get("environment_names")
+        if found and not (endpoint is LIST_ROLLOUT_AUDIT_LOGS and names is None):
+            return endpoint, {name: unquote(value) for name, value in found.groupdict().items()} | ({"env_name": names} if names else {})
     raise AssertionError(f"no such endpoint: {method} {url}")
 
 
@@ -225,8 +227,9 @@ class _Connections:
         self._point("answered")
         if endpoint.writes or status != 200:
             net.log(self._process, f"#{sent.number} {endpoint.name} {_brief(sent)} -> {status} {_reported(document)}")
-        sent.answered = status < 500
-        if endpoint.name == "get_environment" and status in (200, 404):
+        unreadable = trouble is not None and trouble.kind == "lie" and trouble.value in UNREADABLE
+        sent.answered = status < 500 and not unreadable
+        if endpoint.name == "get_environment" and status in (200, 404) and not unreadable:
             for hook in net.on_read:
                 hook(sent, document if status == 200 else None)
         return SimpleNamespace(status=status, headers={}, content=_Content(json.dumps(document).encode()), close=lambda: None)
@@ -247,6 +250,8 @@ class _Connections:
 
         def arrive(delay: float = back, *, other: tuple[int, Any] | None = None) -> None:
             result = net.land(sent, key)
+            if kind == "lie" and result[0] == 200:
+                result = 200, LIES[value](net.baseten, sent, result[1])
             loop.call_later(delay, answer, other or result)
 
         if kind == "status":

@@ -16,7 +16,7 @@ from .changes.promote import forget_promotion, promote
 from .changes.promotion_settings import promotion_settings
 from .changes.rollouts import report_earlier
 from .environment import Environment
-from .text import at
+from .text import at, names
 from .world import World
 
 PRODUCTION = "production"
@@ -58,6 +58,8 @@ def _unknown_chainlets(world: World, environment: Environment, builder: PlanBuil
     unknown = [c.name for c in world.desired.chainlets if c.name not in there]
     if unknown and environment.current is not None:
         builder.add(messages.chainlets_not_found(unknown, there))
+    elif unknown:  # nothing is deployed that could have them
+        builder.add(messages.unconfirmed(f"the settings of {names(unknown)}", environment))
 
 
 def _absent(world: World, builder: PlanBuilder) -> Plan:

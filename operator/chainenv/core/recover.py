@@ -12,6 +12,7 @@ from datetime import datetime
 
 from ..crd.enums import Operation, Outcome
 from ..crd.types import JournalEntry
+from .changes.abort import has_aborted
 from .changes.instance_types import is_reached, settled_types
 from .changes.promote import promoted
 from .environment import ENDING, FAILED, KNOWN_PROGRESS, SERVING, Deployment, Environment, in_progress
@@ -211,7 +212,7 @@ def _followed(world: World, environment: Environment, entry: JournalEntry) -> Jo
     if current is not None and current.id == entry.deployment_id and deadline is not None and in_progress(current.status):
         return entry
     if (current is not None and current.id == entry.deployment_id) or (
-        entry.deployment_id is None and is_reached(world, environment, entry)
+        entry.operation == Operation.INSTANCE_TYPES and entry.deployment_id is None and is_reached(world, environment, entry)
     ):
         return _settled(world, environment, entry)
     if entry.deployment_id is None:
@@ -233,7 +234,7 @@ def _elsewhere(world: World, environment: Environment, entry: JournalEntry, foun
     if found is not None and found.status in FAILED:
         return _failed(entry, environment, f"deployment {found.id} is {found.status}")
     aborted, moved_on = world.entry(Operation.ABORT), _moved_on(environment, entry)
-    if aborted and aborted.target == entry.deployment_id and not moved_on and (found is None or found.status in ENDING):
+    if has_aborted(aborted, entry.deployment_id) and not moved_on and (found is None or found.status in ENDING):
         return _failed(entry, environment, f"deployment {entry.deployment_id} was deactivated")
     copied = moved_on and found is not None and found.id == entry.target  # Baseten named the source; a copy of it serves
     waited = world.observed(entry) if found is None or found.status not in SERVING else world.observed_serving(found)

@@ -84,7 +84,7 @@ class Sources:
 class Known:
     """What is known of a resource before it is decided. ``journal``: the newest; ``owner``: the other resource that owns the
     environment; ``contested``: whether others want it too. ``upstream``: the resource and whom it follows, by name.
-    ``actors``: who brought a deployment, by its id."""
+    ``actors``: who brought a deployment, by its id. ``cleans_up``: whether cleaning up may be tried now."""
 
     resource: Resource
     journal: tuple[JournalEntry, ...]
@@ -93,6 +93,7 @@ class Known:
     contested: bool = False
     upstream: Mapping[str, Member] = field(default_factory=dict)
     actors: Mapping[str, str] = field(default_factory=dict)
+    cleans_up: bool = True
 
 
 async def decide(known: Known, sources: Sources) -> Decision:
@@ -122,7 +123,7 @@ async def decide(known: Known, sources: Sources) -> Decision:
     world = recover(replace(observed, new_key=new_key, differs_for=differs_for))
     world = with_history(world, resource.status.history, known.journal, known.actors)
     world = from_source(world, member_of(resource), known.upstream)
-    if not resource.deleting:
+    if known.cleans_up and not resource.deleting:
         world = await with_former(baseten, world, sources.named_by_others)
     created_at = world.environment.created_at if world.environment else None
     facts = replace(facts, key=key.fingerprint, created_at=created_at or facts.created_at)

@@ -41,7 +41,10 @@ class Execution:
 
 
 async def execute(baseten: Baseten, world: World, plan: Plan, journal: JournalWriter, fence: Fence) -> Execution:
-    """Each kind of change is tried on its own: one that is refused or fails holds up no other, unless the key itself is refused."""
+    """Each kind of change is tried on its own: one that is refused or fails holds up no other, unless the key itself is refused.
+
+    Of what is cleaned up the first failure ends the run: it comes last, and may be many calls.
+    """
     execution = Execution(journal=plan.journal, environment=world.environment)
     for planned in plan.actions:
         action = planned
@@ -61,7 +64,7 @@ async def execute(baseten: Baseten, world: World, plan: Plan, journal: JournalWr
             if action.intent_first and isinstance(error, Unavailable) and not isinstance(error, NotSent):
                 execution.journal = with_entry(_with_approval(execution.journal, action), action.entry)
             execution.failed.append((action, error))
-            if isinstance(error, CredentialsRefused):
+            if isinstance(error, CredentialsRefused) or action.change.aside:
                 break
     execution.refused = [await explained(baseten, world, action) for action in execution.refused]
     for action in execution.refused:
@@ -88,10 +91,15 @@ def _accept(action: Action, answer: Answer, now: datetime, execution: Execution)
         execution.journal = (action.entry.model_copy(update=update), *used)
         return
     if action.entry.operation in ROLLOUTS:
-        update |= {"deployment_id": answer.deployment_id, "started": answer.started}
+        update |= {"deployment_id": _new_deployment(action.entry, answer), "started": answer.started}
         if not answer.started:
             update["unconfirmed"] = (action.entry.unconfirmed or 0) + 1
     execution.journal = with_entry(_with_approval(execution.journal, action), action.entry.model_copy(update=update))
+
+
+def _new_deployment(entry: JournalEntry, answer: Answer) -> str | None:
+    """What was there before did not come of the call, whatever the answer names."""
+    return answer.deployment_id if answer.deployment_id == entry.target or answer.deployment_id not in entry.known_deployments else None
 
 
 def _refuse(action: Action, error: BasetenError, now: datetime, execution: Execution) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..api import BasetenError
+from ..core.actions import Action
 from ..core.changes.instance_types import fingerprint, fingerprint_shown
 from ..core.environment import SERVING
 from ..core.resource import Resource
@@ -108,8 +109,8 @@ class Memory:
     ``retries``: by slot of the journal; each change backs off by itself. ``unchanged``: polls in a row that changed nothing in the status.
     ``confirmed``: when the last read was answered that the status, as written, shows.
     ``actors``: who brought the newest deployment that is not this resource's doing, by its id. ``request``: the last reconcile
-    annotation for which the key was read anew. ``written``: the last status written, by the resourceVersion that came of it and its
-    hash.
+    annotation for which the key was read anew, ``handled`` the last one that was acted on. ``written``: the last status written, by
+    the resourceVersion that came of it and its hash.
     """
 
     uid: str
@@ -122,12 +123,38 @@ class Memory:
     conflicts: int = 0
     unchanged: int = 0
     request: str | None = None
+    handled: str | None = None
     written: tuple[str, str] | None = None
     confirmed: datetime | None = None
     actors: Mapping[str, str] = field(default_factory=dict)
     runs: float = 0.0
     """Runs in hand: at most ``BURST``, one more each second."""
     runs_at: float = float("-inf")
+
+    def due(self, actions: tuple[Action, ...], now: float) -> tuple[Action, ...]:
+        """Those that need not wait for their next try. Of what is cleaned up all wait for the same one, and what failed least comes first,
+        so that one that always fails starves no other."""
+        slots = {action.entry.slot for action in actions}
+        self.retries = {s: retry for s, retry in self.retries.items() if s in slots or (retry.aside and now < retry.at)}
+        waiting = {slot for slot, retry in self.retries.items() if now < retry.at}
+        ready = (a for a in actions if a.entry.slot not in waiting)
+        failed = {slot: retry.failures for slot, retry in self.retries.items() if retry.aside}
+        return tuple(sorted(ready, key=lambda a: (a.change.aside, failed.get(a.entry.slot, 0))))
+
+    def cleanup_waits(self, now: float) -> bool:
+        return any(retry.aside and now < retry.at for retry in self.retries.values())
+
+    def failures_of(self, action: Action) -> int:
+        """In a row; of what is cleaned up together."""
+        if action.change.aside:
+            return max((retry.failures for retry in self.retries.values() if retry.aside), default=0)
+        last = self.retries.get(action.entry.slot)
+        return last.failures if last else 0
+
+    def retry_later(self, action: Action, retry: Retry) -> None:
+        if retry.aside:
+            self.retries = {s: replace(each, at=retry.at) if each.aside else each for s, each in self.retries.items()}
+        self.retries[action.entry.slot] = retry
 
     def is_hurried(self, now: float) -> bool:
         """Whether this run comes too soon after too many others; if not, it is counted."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from ..api import Baseten, BasetenError, CredentialsRefused, NotFound
+from ..api import Baseten, BasetenError, CredentialsRefused, Invalid, NotFound, Unavailable
 from ..api import models as m
 from ..core.changes.cleanup import to_read
 from ..core.environment import Chainlet, ChainletState, Deployment, Environment, PromotionProgress
@@ -18,6 +19,9 @@ from ..core.values import CLEANUP, ROLLING, Value, flat
 from ..core.world import AuditedChange, Timing, World
 from ..crd.enums import Operation
 from ..crd.types import InstanceType, JournalEntry, ScheduleStatus
+from .context import of_last_call
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -42,6 +46,9 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
         environment = environment_of(await baseten.get_environment(desired.chain_id, desired.environment))
     except NotFound:
         environment = None
+    if environment is not None and environment.name.casefold() != desired.environment.casefold():
+        message = f"Baseten answered with environment {environment.name} in place of {desired.environment}"
+        raise Unavailable(message, endpoint="get_environment", status=200)
     now = clock()
     last = resource.status.environment
     created = environment.created_at if environment is not None else None
@@ -71,13 +78,26 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
         return await _with_deployments(baseten, world) if before.contested or _needs_a_cause(resource, world) else world
     if must_list(world):
         world = await _with_audit_log(baseten, await _with_deployments(baseten, world))
-    looked_up: dict[str, Deployment | None] = {}
-    for deployment_id in lookups(recover(world).journal, environment):
-        try:
-            looked_up[deployment_id] = deployment_of(await baseten.get_deployment(desired.chain_id, deployment_id))
-        except NotFound:
-            looked_up[deployment_id] = None
+    looked_up = await _deployments(baseten, desired.chain_id, lookups(recover(world).journal, environment))
     return dataclasses.replace(world, looked_up=looked_up) if looked_up else world
+
+
+async def _deployments(baseten: Baseten, chain_id: str, ids: Iterable[str]) -> dict[str, Deployment | None]:
+    """By id, None where that was a 404. After the first that cannot be read no more are: what is known of the environment itself does
+    not wait for them."""
+    found: dict[str, Deployment | None] = {}
+    for each in ids:
+        try:
+            read = deployment_of(await baseten.get_deployment(chain_id, each))
+        except NotFound:
+            found[each] = None
+        except BasetenError as error:
+            log.warning("deployment %s was not read: %s", each, error.message, extra=of_last_call(error.endpoint))
+            break
+        else:
+            if read.id == each:  # an answer about another one says nothing
+                found[each] = read
+    return found
 
 
 def _active(schedule: ScheduleStatus | None) -> str | None:
@@ -99,13 +119,18 @@ def _needs_a_cause(resource: Resource, world: World) -> bool:
 
 
 async def _with_deployments(baseten: Baseten, world: World) -> World:
-    """A key that may not list a chain's deployments does not hold up what the environment itself can show."""
+    """A list that cannot be read does not hold up what the environment itself can show. Raises BasetenError when there is none."""
     try:
         wire = await baseten.list_deployments(world.desired.chain_id)
     except NotFound:
         return dataclasses.replace(world, chain_missing=world.environment is None, chain_unreadable=True)
     except CredentialsRefused:
         return dataclasses.replace(world, chain_unreadable=True)
+    except BasetenError as error:
+        if world.environment is None:
+            raise
+        log.warning("the chain's deployments were not read: %s", error.message, extra=of_last_call(error.endpoint))
+        return dataclasses.replace(world, chain_unreadable=isinstance(error, Invalid))
     return dataclasses.replace(world, chain_deployments=tuple(deployment_of(d) for d in wire))
 
 
@@ -131,14 +156,8 @@ async def with_former(baseten: Baseten, world: World, named_by_others: Callable[
 
     Who names what is asked again after the reads: they take a while.
     """
-    former: dict[str, Deployment | None] = {}
-    for deployment in to_read(dataclasses.replace(world, named_by_others=named_by_others())) if to_read(world) else ():
-        try:
-            former[deployment] = deployment_of(await baseten.get_deployment(world.desired.chain_id, deployment))
-        except NotFound:
-            former[deployment] = None
-        except BasetenError:
-            continue
+    due = to_read(dataclasses.replace(world, named_by_others=named_by_others())) if to_read(world) else ()
+    former = await _deployments(baseten, world.desired.chain_id, due)
     return dataclasses.replace(world, former=former, named_by_others=named_by_others()) if former else world
 
 
@@ -147,7 +166,9 @@ async def with_former(baseten: Baseten, world: World, named_by_others: Callable[
 
 def environment_of(wire: m.ChainEnvironmentV1) -> Environment:
     promotion = flat(dataclasses.asdict(wire.promotion_settings))
-    progress = wire.in_progress_promotion
+    progress, current, candidate = wire.in_progress_promotion, wire.current_deployment, wire.candidate_deployment
+    if current is not None and candidate is not None and current.id == candidate.id:
+        candidate = None  # what serves is not to be promoted any more
     inner = promotion.pop(f"{ROLLING}.{CLEANUP}", None)
     twice = inner is not None and CLEANUP in promotion
     if inner is not None:
@@ -161,8 +182,8 @@ def environment_of(wire: m.ChainEnvironmentV1) -> Environment:
         cleanup_inside=inner is not None,
         cleanup_twice=twice,
         chainlets=tuple(_chainlet_state(c) for c in _each_once(wire.chainlet_settings, lambda c: c.chainlet_name)),
-        current=deployment_of(wire.current_deployment) if wire.current_deployment else None,
-        candidate=deployment_of(wire.candidate_deployment) if wire.candidate_deployment else None,
+        current=deployment_of(current) if current else None,
+        candidate=deployment_of(candidate) if candidate else None,
         promotion_progress=PromotionProgress(progress.status, progress.percent_traffic_to_new_version, progress.error_message)
         if progress
         else None,

@@ -59,8 +59,10 @@ class PriceBook:
     async def _read(self, baseten: Baseten, known: _Known) -> None:
         known.due = self._monotonic() + RETRY_SECONDS
         try:
-            known.prices = price_list(await baseten.get_instance_type_prices())
-            known.due = self._monotonic() + KEPT_SECONDS
+            found = price_list(await baseten.get_instance_type_prices())
+            if found.prices or known.prices is None:  # a list without any price takes no known ones away
+                known.prices = found
+                known.due = self._monotonic() + KEPT_SECONDS
         except (NotFound, CredentialsRefused) as error:  # an older server, or a key that may not ask
             log.debug("no prices: %s", error.message, extra=of_last_call(error.endpoint))
             known.prices = known.prices or PriceList()

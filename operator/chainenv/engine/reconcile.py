@@ -112,6 +112,7 @@ class Reconciler:
         wanted = finalizer_wanted(resource)
         if not resource.deleting and wanted != resource.has_finalizer:
             resource = await self._ports.store.set_finalizer(resource, wanted)
+        resource = _handled_once(resource, memory)
         fresh = resource.forced and memory.request != resource.reconcile_request  # once for each value of the annotation
         memory.request = resource.reconcile_request
         opened = memory.learned.newest(resource.status.operations)
@@ -127,6 +128,7 @@ class Reconciler:
         store = self._ports.store
         upward = upstream(resource, lambda name: store.get(Key(resource.namespace, name)), self._confirmed)
         known = Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource), upward, memory.actors)
+        known = replace(known, cleans_up=not memory.cleanup_waits(self._ports.monotonic()))
         decision = await decide(known, sources)
         match decision:
             case Guarded():
@@ -181,10 +183,7 @@ class Reconciler:
 
     async def _carry_out(self, resource: Resource, memory: Memory, decided: Decided, opened: tuple[JournalEntry, ...]) -> float:
         world, planned = decided.world, decided.plan
-        slots = {a.entry.slot for a in planned.actions}
-        memory.retries = {slot: retry for slot, retry in memory.retries.items() if slot in slots}
-        waiting = {slot for slot, retry in memory.retries.items() if decided.began < retry.at}
-        planned = replace(planned, actions=tuple(a for a in planned.actions if a.entry.slot not in waiting))
+        planned = replace(planned, actions=memory.due(planned.actions, decided.began))
         memory.learned = Learned(planned.journal, resource.status.operations)  # and whose it is: both or neither, whatever is written
         journal = JournalWriter(self._ports.store, resource, self._ports.now)
         execution = await execute_as_owner(self._ports.store, decided.baseten, world, planned, journal, self._ports.fence)
@@ -261,11 +260,10 @@ class Reconciler:
         for action in (*execution.accepted, *execution.refused):
             memory.retries.pop(action.entry.slot, None)
         for action, error in execution.failed:
-            last = memory.retries.get(action.entry.slot)
-            count = last.failures + 1 if last else 1
+            count = memory.failures_of(action) + 1
             delay = failures.delay(error, count, self._intervals, self._ports.jitter())
             log.warning(error.message, extra={**of_last_call(error.endpoint), "retry_seconds": round(delay, 1)})
-            memory.retries[action.entry.slot] = Retry(count, now + delay, error, action.change.aside)
+            memory.retry_later(action, Retry(count, now + delay, error, action.change.aside))
 
     # -- parts of a run --------------------------------------------------------------------------------------------
 
@@ -319,6 +317,7 @@ class Reconciler:
         memory.learned = Learned(memory.learned.journal, status.operations)
         if report.acted_on:
             memory.failures, memory.failing_since = 0, None
+            memory.handled = status.last_handled_reconcile_at
         key = Key(resource.namespace, resource.name)
         if report.observed:
             memory.confirmed = report.now
@@ -363,6 +362,13 @@ class Reconciler:
 def _is_by_the_clock(world: World, change: AnyChange) -> bool:
     """An edge of a schedule is nobody's drift."""
     return world.schedule_changed and isinstance(change, UpdateAutoscaling)
+
+
+def _handled_once(resource: Resource, memory: Memory) -> Resource:
+    """A person's request that was handled is handled, also when somebody has emptied the status since."""
+    if memory.handled is None or memory.handled != resource.reconcile_request:
+        return resource
+    return replace(resource, status=resource.status.model_copy(update={"last_handled_reconcile_at": memory.handled}))
 
 
 def _concluded(opened: tuple[JournalEntry, ...], world: World) -> tuple[EventRecord, ...]:

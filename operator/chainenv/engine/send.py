@@ -18,7 +18,7 @@ from ..core.changes import (
     UpdatePromotionSettings,
 )
 from ..core.desired import Desired
-from ..core.environment import Environment
+from ..core.environment import Deployment, Environment
 from . import bodies
 from .observe import environment_of
 
@@ -49,19 +49,33 @@ async def send(baseten: Baseten, desired: Desired, change: AnyChange) -> Answer:
         case Promote():
             return Answer(deployment_id=(await baseten.promote(chain_id, name, bodies.promote_body(change))).id, started=True)
         case Deactivate():
+            if change.former:
+                await _unless_used(baseten, desired, change.deployment_id)
             await baseten.deactivate(chain_id, change.deployment_id)
         case AbortRollout():
-            await _only_a_candidate(baseten, desired, change.deployment_id)
+            await _unless_current(baseten, desired, change.deployment_id)
             await baseten.deactivate(chain_id, change.deployment_id)
         case DeleteDeployment():
+            await _unless_used(baseten, desired, change.deployment_id)
             await baseten.delete_deployment(chain_id, change.deployment_id)
         case _:
             assert_never(change)
     return Answer()
 
 
-async def _only_a_candidate(baseten: Baseten, desired: Desired, deployment_id: str) -> None:
+async def _unless_current(baseten: Baseten, desired: Desired, deployment_id: str) -> None:
     """Right before a candidate is deactivated it is read once more: what serves by now is left alone. Raises Conflict."""
     environment = environment_of(await baseten.get_environment(desired.chain_id, desired.environment))
-    if environment.current is not None and environment.current.id == deployment_id:
-        raise Conflict(f"deployment {deployment_id} has become the current one and is left alone", endpoint="deactivate", status=409)
+    _left_alone(deployment_id, "current", environment.current)
+
+
+async def _unless_used(baseten: Baseten, desired: Desired, deployment_id: str) -> None:
+    """The same before something is cleaned up: somebody may have gone back to it since it was read. Raises Conflict."""
+    environment = environment_of(await baseten.get_environment(desired.chain_id, desired.environment))
+    _left_alone(deployment_id, "current", environment.current)
+    _left_alone(deployment_id, "candidate", environment.candidate)
+
+
+def _left_alone(deployment_id: str, which: str, found: Deployment | None) -> None:
+    if found is not None and found.id == deployment_id:
+        raise Conflict(f"deployment {deployment_id} has become the {which} one and is left alone", endpoint="deactivate", status=409)

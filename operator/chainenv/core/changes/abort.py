@@ -16,6 +16,9 @@ from ..retries import Send, retry_decision
 from ..values import digest
 from ..world import World
 
+NEVER_SENT = 0
+"""Attempts of an abort that came too late."""
+
 
 @dataclass(frozen=True, slots=True)
 class AbortRollout(Change):
@@ -31,11 +34,17 @@ class AbortRollout(Change):
 
 
 def abort(world: World, environment: Environment, builder: PlanBuilder) -> None:
-    """Once for each value of the annotation: what somebody starts again afterwards is another rollout."""
+    """Once for each value of the annotation: what somebody starts again afterwards is another rollout. A value that named what serves,
+    or what had ended already, is used up too: it must not abort a later rollout back to that deployment."""
     asked, entry = world.gates.abort, builder.journal.get(Operation.ABORT)
     if entry is not None and entry.target != asked and not unsettled(entry) and not _is_remembered(entry, builder):
         del builder.journal[Operation.ABORT]
-    if not asked or world.desired.observing or not _is_candidate(asked, environment, builder):
+    if not asked or world.desired.observing:
+        return
+    if _came_too_late(asked, environment) and Operation.ABORT not in builder.journal:  # one that explains a failed rollout stays
+        over = {"outcome": Outcome.ACCEPTED, "finished_at": world.now, "attempts": NEVER_SENT}
+        builder.journal[Operation.ABORT] = begin(world, Operation.ABORT, digest(asked), None, target=asked).model_copy(update=over)
+    if not _is_candidate(asked, environment, builder):
         return
     last = entry if entry is not None and entry.target == asked else None
     if last is not None and last.outcome == Outcome.ACCEPTED:
@@ -46,6 +55,20 @@ def abort(world: World, environment: Environment, builder: PlanBuilder) -> None:
         builder.act(AbortRollout(asked), begin(world, Operation.ABORT, digest(asked), last, target=asked), intent_first=True)
     else:
         builder.add(decision.finding)
+
+
+def _came_too_late(deployment_id: str, environment: Environment) -> bool:
+    """Whether there is nothing to abort any more: it serves, or is a candidate that has failed or is off."""
+    if environment.current is not None and environment.current.id == deployment_id:
+        return True
+    return (
+        environment.candidate is not None and environment.candidate.id == deployment_id and environment.candidate.status in FAILED | ENDING
+    )
+
+
+def has_aborted(entry: JournalEntry | None, deployment_id: str | None) -> bool:
+    """Whether the deployment was deactivated because a person asked for it."""
+    return entry is not None and entry.target == deployment_id and entry.attempts > NEVER_SENT
 
 
 def _is_candidate(deployment_id: str, environment: Environment, builder: PlanBuilder) -> bool:

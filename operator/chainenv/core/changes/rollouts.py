@@ -8,6 +8,7 @@ from ..actions import PlanBuilder
 from ..environment import Environment
 from ..journal import unsettled
 from ..world import World
+from .abort import has_aborted
 
 
 def report_earlier(world: World, _: Environment, builder: PlanBuilder) -> None:
@@ -18,8 +19,7 @@ def report_earlier(world: World, _: Environment, builder: PlanBuilder) -> None:
         if entry is None:
             continue
         if entry.outcome == Outcome.FAILED:
-            abort = aborted is not None and aborted.target == entry.deployment_id
-            builder.add(messages.rollout_aborted(entry) if abort else messages.rollout_failed(entry))
+            builder.add(messages.rollout_aborted(entry) if has_aborted(aborted, entry.deployment_id) else messages.rollout_failed(entry))
         elif deadline is not None and unsettled(entry) and world.now - entry.started_at >= deadline:
             builder.add(messages.deadline_exceeded(entry, entry.started_at + deadline))
         elif entry.finished_at is None:
