@@ -34,14 +34,20 @@ class Before:
     contested: bool = False
 
 
-async def observe(baseten: Baseten, resource: Resource, before: Before, clock: Callable[[], datetime], timing: Timing) -> World:
-    """Raises BasetenError, except NotFound: that is an observation."""
+async def observe(
+    baseten: Baseten, resource: Resource, before: Before, clock: Callable[[], datetime], timing: Timing, unless: bytes | None = None
+) -> World | None:
+    """None: the environment's answer has the digest ``unless``. Raises BasetenError, except NotFound: that is an observation."""
     desired = resource.desired
     began = clock()
     try:
-        environment = environment_of(await baseten.get_environment(desired.chain_id, desired.environment))
+        answer, wire = await baseten.read_environment(desired.chain_id, desired.environment, unless)
     except NotFound:
-        environment = None
+        answer, wire = b"", None
+    else:
+        if wire is None:
+            return None
+    environment = None if wire is None else environment_of(wire)
     now = clock()
     last = resource.status.environment
     created = environment.created_at if environment is not None else None
@@ -51,6 +57,7 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
     world = World(
         desired=wanted,
         environment=environment,
+        answer=answer,
         now=now,
         began=began,
         timing=timing,

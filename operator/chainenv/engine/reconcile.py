@@ -36,12 +36,13 @@ from ..crd.types import JournalEntry
 from . import failures
 from .claims import execute_as_owner
 from .context import RESOURCE, About, of_last_call
-from .decide import Decided, Doubtful, Guarded, Known, NoKey, Sources, Unread, decide
+from .decide import Decided, Doubtful, Guarded, Known, NoKey, Sources, Unchanged, Unread, decide
 from .execute import Execution
 from .guards import Blocked, PauseRequested, Release, finalizer_wanted
 from .journal import JournalWriter
 from .memory import Facts, Learned, Memory, Retry
 from .ports import ClusterUnavailableError, Key, NotLeadingError, Ports, WriteConflictError
+from .settled import settled
 from .who import Audit, Inquiries
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,10 @@ class Reconciler:
         )
         store = self._ports.store
         upward = upstream(resource, lambda name: store.get(Key(resource.namespace, name)))
-        known = Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource), upward, memory.actors)
+        known = Known(
+            resource, opened, memory.facts, store.owner_of(resource), store.contested(resource), upward, memory.actors, memory.settled
+        )
+        memory.settled = None
         decision = await decide(known, sources)
         match decision:
             case Guarded():
@@ -137,11 +141,13 @@ class Reconciler:
                 self._ports.keys.accepted(resource, baseten.key)
                 memory.facts = facts
                 return self._timing.progress
+            case Unchanged():
+                return self._pass_over(resource, memory, decision)
             case Decided():
                 self._ports.keys.accepted(resource, decision.baseten.key)
                 memory.facts = decision.facts
                 if not decision.plan.release:
-                    return await self._carry_out(resource, memory, decision, opened)
+                    return await self._carry_out(resource, memory, decision, known)
                 await self._release(resource, decision.plan.left_on)
                 return None
             case _:
@@ -162,8 +168,8 @@ class Reconciler:
         await self._publish(resource, memory, report)
         return next_poll(report, self._intervals, missing=False, unchanged=0, jitter=self._ports.jitter())
 
-    async def _carry_out(self, resource: Resource, memory: Memory, decided: Decided, opened: tuple[JournalEntry, ...]) -> float:
-        world, planned = decided.world, decided.plan
+    async def _carry_out(self, resource: Resource, memory: Memory, decided: Decided, known: Known) -> float:
+        world, planned, opened = decided.world, decided.plan, known.journal
         slots = {a.entry.slot for a in planned.actions}
         memory.retries = {slot: retry for slot, retry in memory.retries.items() if slot in slots}
         waiting = {slot for slot, retry in memory.retries.items() if decided.began < retry.at}
@@ -223,6 +229,8 @@ class Reconciler:
         for retry in failing:
             report = failures.with_failure(report, resource, retry.error, retry.failures, max(0.0, retry.at - now))
         await self._publish(journal.resource, memory, report)
+        if memory.unchanged and not memory.retries:
+            memory.settled = settled(known, decided, report)
         missing = planned.missing and not execution.accepted
         poll = next_poll(report, self._intervals, missing=missing, unchanged=memory.unchanged, jitter=self._ports.jitter())
         refused = next_retry(execution.journal, world.now, self._timing)
@@ -233,6 +241,16 @@ class Reconciler:
         if planned.due is not None:
             waits.append(max(0.1, (planned.due - self._ports.now()).total_seconds()))
         return min(waits)
+
+    def _pass_over(self, resource: Resource, memory: Memory, decision: Unchanged) -> float:
+        """What a run would do that finds all as it was."""
+        self._ports.keys.accepted(resource, decision.baseten.key)
+        report = Report(generation=resource.generation, now=self._ports.now(), observation=Observed(managed=True))
+        memory.facts = replace(memory.facts, last_observed=report.now)
+        memory.settled = replace(decision.settled, passed=decision.settled.passed + 1)
+        memory.unchanged += 1
+        self._ports.measure(Key(resource.namespace, resource.name), resource.status, report)
+        return next_poll(report, self._intervals, missing=False, unchanged=memory.unchanged, jitter=self._ports.jitter())
 
     def _prices(self, resource: Resource, baseten: Baseten) -> PriceList | None:
         return self._ports.prices(Key(resource.namespace, resource.name), baseten, resource.spec.budget is not None)
@@ -288,15 +306,14 @@ class Reconciler:
     async def _publish(self, resource: Resource, memory: Memory, report: Report) -> None:
         """Write the status when a person could see a difference; then record what changed."""
         status = project(resource.status, report)
-        changed, hashed = False, ""
+        changed = False
         if status != resource.status:  # most polls observe what is written already
             shown = to_json(status)
-            hashed = digest(shown)
-            changed = shown != to_json(resource.status) and memory.written != (resource.resource_version, hashed)
+            changed = shown != to_json(resource.status) and not memory.was_cut(resource, shown)
         memory.unchanged = 0 if changed else memory.unchanged + 1
-        if changed:  # an older CRD drops what it does not know; writing it again would not help
+        if changed:
             after = await self._ports.store.write_status(resource, status)
-            memory.written = after.resource_version, hashed
+            memory.cut = None if after.status == status else (after.resource_version, digest(shown))
         memory.learned = Learned(memory.learned.journal, status.operations)
         if report.acted_on:
             memory.failures, memory.failing_since = 0, None
