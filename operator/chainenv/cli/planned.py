@@ -23,7 +23,7 @@ from ..core.text import camel, shown
 from ..core.values import Settings, flat
 from ..core.world import Timing
 from ..crd.types import CostStatus, Drift, RolloutStatus, ScheduleStatus
-from ..engine.decide import Decided, Decision, Doubtful, Guarded, Known, NoKey, Sources, Unread, decide
+from ..engine.decide import Decided, Decision, Doubtful, Guarded, Known, NoKey, Sources, Unchanged, Unread, decide
 from ..engine.guards import Blocked
 from ..engine.memory import Facts
 
@@ -160,6 +160,8 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
             return replace(base, problem=f"{unread.message.rstrip('.')}{_advice(unread)}")
         case Doubtful():
             return replace(base, notes=("another environment of this name was observed: it is compared once a second read shows it",))
+        case Unchanged():
+            return base
         case Decided():
             if problem := await _no_chain(decision):
                 return replace(base, problem=problem)

@@ -59,6 +59,7 @@ class World:
     ``source``: what the promotion of promoteFrom's deployment waits for; that deployment is the desired one, as far as it is known.
     ``history``: what served, this read included. ``former``: those of it that were read by id because they are to be cleaned up, None
     where that was a 404. ``named_by_others``: deployments that other resources of the chain name or use.
+    ``answer``: digest of the answer that ``environment`` was read from.
     """
 
     desired: Desired
@@ -88,6 +89,7 @@ class World:
     history: tuple[HistoryEntry, ...] = ()
     former: Mapping[str, Deployment | None] = field(default_factory=dict)
     named_by_others: frozenset[str] = frozenset()
+    answer: bytes = b""
 
     @property
     def ours(self) -> bool:

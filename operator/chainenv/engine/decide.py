@@ -19,7 +19,7 @@ from ..core.sources import Member, from_source, member_of
 from ..core.world import Timing, World
 from ..crd.types import JournalEntry
 from .guards import GuardResult, guard
-from .memory import Facts
+from .memory import Facts, Settled
 from .observe import Before, observe, with_former
 from .ports import KeyUnavailableError
 
@@ -53,6 +53,14 @@ class Doubtful:
 
 
 @dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Baseten's answer, and all else, is what the last run was made from, which had nothing to do: nothing was decided."""
+
+    settled: Settled
+    baseten: Baseten
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """``began``: when the read began, monotonic. ``facts``: what is remembered with this read."""
 
@@ -63,7 +71,7 @@ class Decided:
     began: float
 
 
-Decision = Guarded | NoKey | Unread | Doubtful | Decided
+Decision = Guarded | NoKey | Unread | Doubtful | Unchanged | Decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,8 @@ class Sources:
 class Known:
     """What is known of a resource before it is decided. ``journal``: the newest; ``owner``: the other resource that owns the
     environment; ``contested``: whether others want it too. ``upstream``: the resource and whom it follows, by name.
-    ``actors``: who brought a deployment, by its id. ``cleans_up``: whether cleaning up may be tried now."""
+    ``actors``: who brought a deployment, by its id. ``cleans_up``: whether cleaning up may be tried now. ``settled``: of the last run,
+    if it had nothing to do."""
 
     resource: Resource
     journal: tuple[JournalEntry, ...]
@@ -94,6 +103,13 @@ class Known:
     upstream: Mapping[str, Member] = field(default_factory=dict)
     actors: Mapping[str, str] = field(default_factory=dict)
     cleans_up: bool = True
+    settled: Settled | None = None
+
+    def may_pass(self, key: str, prices: Callable[[], PriceList | None]) -> Settled | None:
+        """What the same answer of Baseten would prove to be as it was."""
+        if self.settled is None or self.owner is not None or self.contested:
+            return None
+        return self.settled if self.settled.holds(self.resource, key, prices(), self.actors) else None
 
 
 async def decide(known: Known, sources: Sources) -> Decision:
@@ -109,10 +125,14 @@ async def decide(known: Known, sources: Sources) -> Decision:
     baseten, began = sources.baseten(key), sources.monotonic()
     observed_for = {entry: began - since for entry, since in facts.observed_since.items()}
     before = Before(known.journal, facts.created_at, facts.missing_since, observed_for, known.contested)
+    settled = known.may_pass(key.fingerprint, lambda: sources.prices(baseten))
     try:
-        observed = await observe(baseten, resource, before, sources.now, sources.timing)
+        observed = await observe(baseten, resource, before, sources.now, sources.timing, settled.answer if settled else None)
     except BasetenError as error:
         return Unread(baseten, error)
+    if observed is None:
+        assert settled is not None
+        return Unchanged(settled, baseten)
     if not resource.deleting:
         observed = replace(observed, gates=gates_of(resource.spec, resource.annotations, sources.prices(baseten)))
     new_key = facts.key not in ("", key.fingerprint)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from ..api import BasetenError
 from ..core.actions import Action
 from ..core.changes.instance_types import fingerprint, fingerprint_shown
+from ..core.cost import PriceList
 from ..core.environment import SERVING
 from ..core.resource import Resource
+from ..core.values import digest
 from ..core.world import World, entry_id, serving_id
 from ..crd.types import JournalEntry
 
@@ -102,6 +105,28 @@ class Retry:
     aside: bool = False
 
 
+MOST_PASSED = 11
+"""So many polls in a row may be passed over: the next one decides, whatever it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the last run was made from, which had nothing to do (``settled.settled``). ``answer``: digest of Baseten's; ``key``:
+    fingerprint. ``prices``, ``actors``: the very objects. ``passed``: how many polls since were passed over."""
+
+    answer: bytes
+    resource_version: str
+    key: str
+    prices: PriceList | None
+    actors: Mapping[str, str]
+    passed: int = 0
+
+    def holds(self, resource: Resource, key: str, prices: PriceList | None, actors: Mapping[str, str]) -> bool:
+        """Whether the same answer leads to the same decision."""
+        same = (resource.resource_version, key) == (self.resource_version, self.key)
+        return same and prices is self.prices and actors is self.actors and self.passed < MOST_PASSED
+
+
 @dataclass(slots=True)
 class Memory:
     """What is remembered of a resource (by its uid) between runs, and may be lost: a restart only makes the operator more careful.
@@ -109,8 +134,8 @@ class Memory:
     ``retries``: by slot of the journal; each change backs off by itself. ``unchanged``: polls in a row that changed nothing in the status.
     ``confirmed``: when the last read was answered that the status, as written, shows.
     ``actors``: who brought the newest deployment that is not this resource's doing, by its id. ``request``: the last reconcile
-    annotation for which the key was read anew, ``handled`` the last one that was acted on. ``written``: the last status written, by
-    the resourceVersion that came of it and its hash.
+    annotation for which the key was read anew, ``handled`` the last one that was acted on. ``cut``: the last status written, where the
+    API server kept another one (an older CRD drops what it does not know), by the resourceVersion that came of it and its hash.
     """
 
     uid: str
@@ -124,9 +149,10 @@ class Memory:
     unchanged: int = 0
     request: str | None = None
     handled: str | None = None
-    written: tuple[str, str] | None = None
+    cut: tuple[str, str] | None = None
     confirmed: datetime | None = None
     actors: Mapping[str, str] = field(default_factory=dict)
+    settled: Settled | None = None
     runs: float = 0.0
     """Runs in hand: at most ``BURST``, one more each second."""
     runs_at: float = float("-inf")
@@ -164,6 +190,16 @@ class Memory:
             return True
         self.runs -= 1
         return False
+
+    def once(self, resource: Resource) -> Resource:
+        """A person's request that was handled is handled, also when somebody has emptied the status since."""
+        if self.handled is None or self.handled != resource.reconcile_request:
+            return resource
+        return replace(resource, status=resource.status.model_copy(update={"last_handled_reconcile_at": self.handled}))
+
+    def was_cut(self, resource: Resource, shown: Mapping[str, Any]) -> bool:
+        """Whether this status (as JSON) is the one that came out as it is now: writing it again would not help."""
+        return self.cut is not None and self.cut == (resource.resource_version, digest(shown))
 
     def note_failure(self, now: float) -> int:
         """How many runs in a row have failed with this one."""

@@ -38,14 +38,20 @@ class Before:
     contested: bool = False
 
 
-async def observe(baseten: Baseten, resource: Resource, before: Before, clock: Callable[[], datetime], timing: Timing) -> World:
-    """Raises BasetenError, except NotFound: that is an observation."""
+async def observe(
+    baseten: Baseten, resource: Resource, before: Before, clock: Callable[[], datetime], timing: Timing, unless: bytes | None = None
+) -> World | None:
+    """None: the environment's answer has the digest ``unless``. Raises BasetenError, except NotFound: that is an observation."""
     desired = resource.desired
     began = clock()
     try:
-        environment = environment_of(await baseten.get_environment(desired.chain_id, desired.environment))
+        answer, wire = await baseten.read_environment(desired.chain_id, desired.environment, unless)
     except NotFound:
-        environment = None
+        answer, wire = b"", None
+    else:
+        if wire is None:
+            return None
+    environment = None if wire is None else environment_of(wire)
     if environment is not None and environment.name.casefold() != desired.environment.casefold():
         message = f"Baseten answered with environment {environment.name} in place of {desired.environment}"
         raise Unavailable(message, endpoint="get_environment", status=200)
@@ -58,6 +64,7 @@ async def observe(baseten: Baseten, resource: Resource, before: Before, clock: C
     world = World(
         desired=wanted,
         environment=environment,
+        answer=answer,
         now=now,
         began=began,
         timing=timing,

@@ -17,33 +17,31 @@ from typing import assert_never
 
 from ..api import Baseten, BasetenError, CredentialsRefused
 from ..core import messages
-from ..core.changes import AnyChange, CreateEnvironment, UpdateAutoscaling
+from ..core.changes import CreateEnvironment, UpdateAutoscaling
 from ..core.cost import PriceList
 from ..core.environment import OFF
 from ..core.findings import EventRecord, Finding, Severity
 from ..core.history import newcomer
 from ..core.journal import next_retry
 from ..core.polling import Intervals, next_poll, until_edge, until_gate
-from ..core.reasons import Event, Reason
 from ..core.resource import Resource
-from ..core.running import running_cost
 from ..core.sources import upstream
-from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json, waiting_rollout
+from ..core.status import Observed, Paused, Report, Unobserved, changes, project, to_json
 from ..core.values import digest
-from ..core.world import Timing, World
-from ..crd.enums import Operation, Outcome
-from ..crd.history import endpoints
-from ..crd.types import JournalEntry
+from ..core.world import Timing
+from ..crd.enums import Outcome
 from . import failures
 from .awaited import AwaitedReads
 from .claims import execute_as_owner
 from .context import RESOURCE, About, of_last_call
-from .decide import Decided, Doubtful, Guarded, Known, NoKey, Sources, Unread, decide
+from .decide import Decided, Doubtful, Guarded, Known, NoKey, Sources, Unchanged, Unread, decide
 from .execute import Execution
 from .guards import Blocked, PauseRequested, Release, finalizer_wanted
 from .journal import JournalWriter
 from .memory import Facts, Learned, Memory, Retry
 from .ports import ClusterUnavailableError, Key, NotLeadingError, Ports, WriteConflictError
+from .reporting import concluded, report_of
+from .settled import settled
 from .who import Audit, Inquiries
 
 log = logging.getLogger(__name__)
@@ -112,7 +110,7 @@ class Reconciler:
         wanted = finalizer_wanted(resource)
         if not resource.deleting and wanted != resource.has_finalizer:
             resource = await self._ports.store.set_finalizer(resource, wanted)
-        resource = _handled_once(resource, memory)
+        resource = memory.once(resource)
         fresh = resource.forced and memory.request != resource.reconcile_request  # once for each value of the annotation
         memory.request = resource.reconcile_request
         opened = memory.learned.newest(resource.status.operations)
@@ -127,8 +125,18 @@ class Reconciler:
         )
         store = self._ports.store
         upward = upstream(resource, lambda name: store.get(Key(resource.namespace, name)), self._confirmed)
-        known = Known(resource, opened, memory.facts, store.owner_of(resource), store.contested(resource), upward, memory.actors)
-        known = replace(known, cleans_up=not memory.cleanup_waits(self._ports.monotonic()))
+        known = Known(
+            resource,
+            opened,
+            memory.facts,
+            store.owner_of(resource),
+            store.contested(resource),
+            upward,
+            memory.actors,
+            cleans_up=not memory.cleanup_waits(self._ports.monotonic()),
+            settled=memory.settled,
+        )
+        memory.settled = None
         decision = await decide(known, sources)
         match decision:
             case Guarded():
@@ -144,11 +152,13 @@ class Reconciler:
                 self._ports.keys.accepted(resource, baseten.key)
                 memory.facts = facts
                 return self._timing.progress
+            case Unchanged():
+                return self._pass_over(resource, memory, decision)
             case Decided():
                 self._ports.keys.accepted(resource, decision.baseten.key)
                 memory.facts = decision.facts
                 if not decision.plan.release:
-                    return await self._carry_out(resource, memory, decision, opened)
+                    return await self._carry_out(resource, memory, decision, known)
                 await self._release(resource, decision.plan.left_on)
                 return None
             case _:
@@ -158,6 +168,11 @@ class Reconciler:
         """When a read last confirmed the status of another resource."""
         memory = self._memories.get(Key(resource.namespace, resource.name))
         return NEVER if memory is None or memory.uid != resource.uid or memory.confirmed is None else memory.confirmed
+
+    def _confirm(self, resource: Resource, memory: Memory, report: Report) -> None:
+        """What the status shows is what was just read: whoever waits for that may go on."""
+        memory.confirmed = report.now
+        self._awaited.confirmed(Key(resource.namespace, resource.name))
 
     def _await_source(self, resource: Resource) -> None:
         if resource.spec.promote_from is not None:
@@ -181,7 +196,7 @@ class Reconciler:
         await self._publish(resource, memory, report)
         return next_poll(report, self._intervals, missing=False, unchanged=0, jitter=self._ports.jitter())
 
-    async def _carry_out(self, resource: Resource, memory: Memory, decided: Decided, opened: tuple[JournalEntry, ...]) -> float:
+    async def _carry_out(self, resource: Resource, memory: Memory, decided: Decided, known: Known) -> float:
         world, planned = decided.world, decided.plan
         planned = replace(planned, actions=memory.due(planned.actions, decided.began))
         memory.learned = Learned(planned.journal, resource.status.operations)  # and whose it is: both or neither, whatever is written
@@ -195,39 +210,9 @@ class Reconciler:
         if execution.environment is not None:  # it may have been created just now; a stale read may still show its predecessor
             memory.facts = replace(memory.facts, created_at=execution.environment.created_at or memory.facts.created_at)
         self._note_retries(memory, execution)
-        self._record(resource, *_concluded(opened, world))
-        if any(isinstance(a.change, CreateEnvironment) and a.change.recreated for a in execution.accepted):
-            self._record(resource, messages.recreated())
-        drifted = world.known and not world.spec_changed and self._who.may_ask(decided.baseten)
-        corrected: list[EventRecord] = []
-        for action, event in zip(execution.accepted, execution.events, strict=True):  # logged at once, by execute
-            if drifted and action.change.corrections and not _is_by_the_clock(world, action.change):
-                corrected.append(event)
-            else:
-                self._ports.events.emit(resource, event)
-        stranger = newcomer(resource.status.history, world.history) if self._who.may_ask(decided.baseten) else None
-        self._who.ask(decided.baseten, resource, memory, corrected, stranger)
-        aside = [a for a in execution.refused if a.change.aside and a.entry.outcome != Outcome.NOT_FOUND]
-        self._record(resource, *(messages.not_cleaned_up(a.entry) for a in aside))
-        refusals = (messages.refused(a.entry, self._timing, just_now=True) for a in execution.refused if not a.change.aside)
-        report = Report(
-            generation=resource.generation,
-            now=world.now,
-            observation=Observed(execution.environment, planned.managed),
-            findings=failures.with_way_out(resource, (*planned.findings, *refusals)),
-            drift=(*planned.drift, *(d for a in execution.refused for d in a.change.corrections)),
-            journal=execution.journal,
-            changes=tuple(action.change for action in execution.accepted if not action.change.aside),
-            acted_on=all(action.change.aside for action, _ in execution.failed),
-            reconcile_request=resource.reconcile_request,
-            deleting=resource.deleting,
-            rollout=waiting_rollout(planned.held),
-            cost=running_cost(execution.environment, world.gates.prices),
-            priced=world.gates.prices is not None,
-            schedule=world.desired.schedule,
-            history=world.history,
-            endpoints=endpoints(*resource.target),
-        )
+        self._record(resource, *concluded(known.journal, world))
+        self._announce(resource, memory, decided, execution)
+        report = report_of(resource, decided, execution, self._timing)
         refused_key = next((error for _, error in execution.failed if isinstance(error, CredentialsRefused)), None)
         if refused_key is not None:
             return await self._failed(decided.baseten, journal.resource, memory, report, refused_key)
@@ -239,18 +224,55 @@ class Reconciler:
         for retry in failing:
             report = failures.with_failure(report, resource, retry.error, retry.failures, max(0.0, retry.at - now))
         await self._publish(journal.resource, memory, report)
+        if memory.unchanged and not memory.retries:
+            memory.settled = settled(known, decided, report)
         if any(each.hold.awaits_read for each in planned.held):
             self._await_source(resource)
+        return self._due_again(memory, decided, execution, report)
+
+    def _announce(self, resource: Resource, memory: Memory, decided: Decided, execution: Execution) -> None:
+        """Events of what was done. Where somebody else may have been the cause, who it was is asked first."""
+        world, may_ask = decided.world, self._who.may_ask(decided.baseten)
+        if any(isinstance(a.change, CreateEnvironment) and a.change.recreated for a in execution.accepted):
+            self._record(resource, messages.recreated())
+        drifted = world.known and not world.spec_changed and may_ask
+        corrected: list[EventRecord] = []
+        for action, event in zip(execution.accepted, execution.events, strict=True):  # logged at once, by execute
+            by_the_clock = world.schedule_changed and isinstance(action.change, UpdateAutoscaling)  # an edge is nobody's drift
+            if drifted and action.change.corrections and not by_the_clock:
+                corrected.append(event)
+            else:
+                self._ports.events.emit(resource, event)
+        stranger = newcomer(resource.status.history, world.history) if may_ask else None
+        self._who.ask(decided.baseten, resource, memory, corrected, stranger)
+        aside = [a for a in execution.refused if a.change.aside and a.entry.outcome != Outcome.NOT_FOUND]
+        self._record(resource, *(messages.not_cleaned_up(a.entry) for a in aside))
+
+    def _due_again(self, memory: Memory, decided: Decided, execution: Execution, report: Report) -> float:
+        """Seconds until the next run: a poll, a retry, an edge of a schedule, the opening of a gate, or what the plan asks for."""
+        world, planned, now = decided.world, decided.plan, self._ports.now()
         missing = planned.missing and not execution.accepted
-        poll = next_poll(report, self._intervals, missing=missing, unchanged=memory.unchanged, jitter=self._ports.jitter())
+        waits = [next_poll(report, self._intervals, missing=missing, unchanged=memory.unchanged, jitter=self._ports.jitter())]
+        waits += [max(0.1, retry.at - self._ports.monotonic()) for retry in memory.retries.values()]
+        waits.append(until_edge(world.desired.schedule, now))
+        waits.append(until_gate(planned.held, execution.journal, world.gates.rules.deadline, now))
         refused = next_retry(execution.journal, world.now, self._timing)
-        now = self._ports.monotonic()
-        waits = [poll, *([refused] if refused is not None else []), *(max(0.1, r.at - now) for r in memory.retries.values())]
-        waits.append(until_edge(world.desired.schedule, self._ports.now()))
-        waits.append(until_gate(planned.held, execution.journal, world.gates.rules.deadline, self._ports.now()))
+        if refused is not None:
+            waits.append(refused)
         if planned.due is not None:
-            waits.append(max(0.1, (planned.due - self._ports.now()).total_seconds()))
+            waits.append(max(0.1, (planned.due - now).total_seconds()))
         return min(waits)
+
+    def _pass_over(self, resource: Resource, memory: Memory, decision: Unchanged) -> float:
+        """What a run would do that finds all as it was."""
+        self._ports.keys.accepted(resource, decision.baseten.key)
+        report = Report(generation=resource.generation, now=self._ports.now(), observation=Observed(managed=True))
+        memory.facts = replace(memory.facts, last_observed=report.now)
+        memory.settled = replace(decision.settled, passed=decision.settled.passed + 1)
+        memory.unchanged += 1
+        self._confirm(resource, memory, report)
+        self._ports.measure(Key(resource.namespace, resource.name), resource.status, report)
+        return next_poll(report, self._intervals, missing=False, unchanged=memory.unchanged, jitter=self._ports.jitter())
 
     def _prices(self, resource: Resource, baseten: Baseten) -> PriceList | None:
         return self._ports.prices(Key(resource.namespace, resource.name), baseten, resource.spec.budget is not None)
@@ -305,24 +327,21 @@ class Reconciler:
     async def _publish(self, resource: Resource, memory: Memory, report: Report) -> None:
         """Write the status when a person could see a difference; then record what changed."""
         status = project(resource.status, report)
-        changed, hashed = False, ""
+        changed = False
         if status != resource.status:  # most polls observe what is written already
             shown = to_json(status)
-            hashed = digest(shown)
-            changed = shown != to_json(resource.status) and memory.written != (resource.resource_version, hashed)
+            changed = shown != to_json(resource.status) and not memory.was_cut(resource, shown)
         memory.unchanged = 0 if changed else memory.unchanged + 1
-        if changed:  # an older CRD drops what it does not know; writing it again would not help
+        if changed:
             after = await self._ports.store.write_status(resource, status)
-            memory.written = after.resource_version, hashed
+            memory.cut = None if after.status == status else (after.resource_version, digest(shown))
         memory.learned = Learned(memory.learned.journal, status.operations)
         if report.acted_on:
             memory.failures, memory.failing_since = 0, None
             memory.handled = status.last_handled_reconcile_at
-        key = Key(resource.namespace, resource.name)
         if report.observed:
-            memory.confirmed = report.now
-            self._awaited.confirmed(key)
-        self._ports.measure(key, status, report)
+            self._confirm(resource, memory, report)
+        self._ports.measure(Key(resource.namespace, resource.name), status, report)
         self._record(resource, *changes(resource.status, status, report.findings))
 
     # -- failures --------------------------------------------------------------------------------------------------
@@ -357,30 +376,3 @@ class Reconciler:
         except Exception:
             log.exception("the status could not be written")
         return delay
-
-
-def _is_by_the_clock(world: World, change: AnyChange) -> bool:
-    """An edge of a schedule is nobody's drift."""
-    return world.schedule_changed and isinstance(change, UpdateAutoscaling)
-
-
-def _handled_once(resource: Resource, memory: Memory) -> Resource:
-    """A person's request that was handled is handled, also when somebody has emptied the status since."""
-    if memory.handled is None or memory.handled != resource.reconcile_request:
-        return resource
-    return replace(resource, status=resource.status.model_copy(update={"last_handled_reconcile_at": memory.handled}))
-
-
-def _concluded(opened: tuple[JournalEntry, ...], world: World) -> tuple[EventRecord, ...]:
-    """Events for what an earlier run did and could not record any more."""
-    open_ = {e.operation for e in opened if e.finished_at is None}
-    reasons: dict[str, Event | Reason] = {
-        Operation.INSTANCE_TYPES: Event.INSTANCE_TYPES_CHANGED,
-        Operation.PROMOTE: Event.PROMOTED,
-        Operation.ABORT: Reason.ROLLOUT_ABORTED,
-    }
-    return tuple(
-        messages.concluded(reasons[e.operation], e)
-        for e in world.journal
-        if e.operation in open_ and e.operation in reasons and e.outcome == Outcome.ACCEPTED
-    )

@@ -30,15 +30,23 @@ INACTIVITY_SECONDS = 70.0
 RESTART_SECONDS = 3.0
 
 
-def registry(observed: Callable[[Mapping[str, Any]], None], login: Callable[[], Awaitable[kopf.ConnectionInfo]]) -> kopf.OperatorRegistry:
-    """kopf's handlers: log in as the rest of the operator does, and hand over each event of the watch."""
+def registry(
+    observed: Callable[[Mapping[str, Any]], None],
+    login: Callable[[], Awaitable[kopf.ConnectionInfo]],
+    known: Callable[[Mapping[str, Any]], bool] = lambda _: False,
+) -> kopf.OperatorRegistry:
+    """kopf's handlers: log in as the rest of the operator does, and hand over each event of the watch, unless what it reports is
+    ``known``: the echo of the operator's own write, mostly."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
     async def connect(**_: Any) -> kopf.ConnectionInfo:
         return await login()
 
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
+    def is_news(event: Mapping[str, Any], **_: Any) -> bool:
+        return event.get("type") == "DELETED" or not known(event["object"])
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, when=is_news)
     async def hand_over(event: Mapping[str, Any], **_: Any) -> None:
         observed(event)
 
@@ -75,10 +83,30 @@ class _NoEssence(kopf.DiffBaseStorage):
         """Nothing to remember."""
 
 
+class _NoProgress(kopf.ProgressStorage):
+    """No handler has any: kopf would search each object's annotations for it."""
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing to remember."""
+
+    def purge(self, **_: Any) -> None:
+        """Nothing was remembered."""
+
+    def touch(self, **_: Any) -> None:
+        """No object is changed."""
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
 def _settings(page: int) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.persistence.diffbase_storage = _NoEssence()
+    settings.persistence.progress_storage = _NoProgress()
     settings.scanning.disabled = True
     settings.watching.server_timeout = SERVER_TIMEOUT
     settings.watching.client_timeout = SERVER_TIMEOUT + 30
@@ -146,7 +174,7 @@ class Watch:
         readiness = asyncio.create_task(note_ready())
         try:
             await kopf.operator(
-                registry=registry(self._observed, self._login),
+                registry=registry(self._observed, self._login, self._store.knows),
                 settings=_settings(self._page()),
                 standalone=True,
                 clusterwide=not self._namespaces,

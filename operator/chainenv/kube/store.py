@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.resource import Resource, resource_of
@@ -28,6 +29,9 @@ _OURS = f"{GROUP}/"
 """Of the annotations those that start so are kept: others may be hundreds of kilobytes of somebody else's."""
 LONGEST_ANNOTATION = 1024
 """Characters of an annotation's value that are kept."""
+MOST_PARSED = 256
+"""So many of the objects used last are kept parsed as well, each below SMALL_BYTES of text: a few megabytes in all."""
+SMALL_BYTES = 16 * 1024
 
 
 @dataclass(slots=True)
@@ -55,6 +59,8 @@ class ObjectStore:
         self._on_change = on_change
         self._on_gone = on_gone
         self._kept: dict[Key, _Kept] = {}
+        self._parsed: OrderedDict[Key, tuple[_Kept, Resource]] = OrderedDict()
+        """With what each was parsed from: it is what is kept, or out of date."""
         self._entitled = entitled
         self._claims = Claims()
         self._relations = Relations()
@@ -67,6 +73,11 @@ class ObjectStore:
 
     def known(self) -> tuple[Key, ...]:
         return tuple(self._kept)
+
+    def knows(self, raw: Mapping[str, Any]) -> bool:
+        """Whether ``put`` would have nothing new in an object, as far as is known. May be asked in any thread."""
+        kept = self._kept.get(key_of(raw))
+        return kept is not None and kept.version >= _version(raw)
 
     # -- what comes in ---------------------------------------------------------------------------------------------
 
@@ -103,6 +114,7 @@ class ObjectStore:
     def remove(self, key: Key) -> None:
         """The object is gone; others that wanted its environment may be next."""
         kept = self._kept.pop(key, None)
+        self._parsed.pop(key, None)
         if kept is None:
             return
         self._on_gone(key, kept.uid)
@@ -144,7 +156,21 @@ class ObjectStore:
 
     def get(self, key: Key) -> Resource | None:
         kept = self._kept.get(key)
-        return None if kept is None else resource_of(json.loads(kept.text))
+        if kept is None:
+            return None
+        known, resource = self._parsed.get(key, (None, None))
+        if known is not kept or resource is None:
+            resource = resource_of(json.loads(kept.text))
+        self._keep_parsed(key, kept, resource)
+        return resource
+
+    def _keep_parsed(self, key: Key, kept: _Kept, resource: Resource) -> None:
+        if len(kept.text) > SMALL_BYTES:
+            return
+        self._parsed[key] = kept, resource
+        self._parsed.move_to_end(key)
+        if len(self._parsed) > MOST_PARSED:
+            self._parsed.popitem(last=False)
 
     def owner_of(self, resource: Resource) -> Resource | None:
         mine = Key(resource.namespace, resource.name)
@@ -184,18 +210,27 @@ class ObjectStore:
             "spec": json.loads(kept.text)["spec"],  # ignored in a status write, but the API server wants it there
             "status": to_json(status),
         }
-        written = await self._write(resource, "PUT", "status", body=body)
+        raw = await self._write(resource, "PUT", "status", body=body)
         self._wake(self._claims.written(Key(resource.namespace, resource.name), resource.uid))
+        return self._written(resource, status, raw) if raw.get("status") == body["status"] else resource_of(raw)
+
+    def _written(self, resource: Resource, status: ChainEnvironmentStatus, raw: Mapping[str, Any]) -> Resource:
+        """The object after a write of its status that was taken as it is: it differs in nothing else, so it is not parsed."""
+        written = replace(resource, resource_version=str(raw["metadata"]["resourceVersion"]), status=status, unreadable=0)
+        key = Key(resource.namespace, resource.name)
+        kept = self._kept.get(key)
+        if kept is not None and kept.version == _version(raw):
+            self._keep_parsed(key, kept, written)
         return written
 
     async def set_finalizer(self, resource: Resource, present: bool) -> Resource:
         others = [f for f in resource.finalizers if f != FINALIZER]
         metadata = {"resourceVersion": resource.resource_version, "finalizers": [*others, FINALIZER] if present else others}
-        return await self._write(resource, "PATCH", body={"metadata": metadata}, content_type=MERGE_PATCH)
+        return resource_of(await self._write(resource, "PATCH", body={"metadata": metadata}, content_type=MERGE_PATCH))
 
-    async def _write(self, resource: Resource, method: str, *more: str, **call: Any) -> Resource:
-        """Raises WriteConflictError with the newer object in the store, or when it was deleted before its answer came; other refusals
-        are ClusterError."""
+    async def _write(self, resource: Resource, method: str, *more: str, **call: Any) -> Any:
+        """The object as answered. Raises WriteConflictError with the newer object in the store, or when it was deleted before its answer
+        came; other refusals are ClusterError."""
         self._fence()
         key = Key(resource.namespace, resource.name)
         self._writing[key] = None
@@ -216,7 +251,7 @@ class ObjectStore:
                 self._keep(key, raw, _version(raw))
         finally:
             self._put_reported(key)
-        return resource_of(raw)
+        return raw
 
     def _put_reported(self, key: Key) -> None:
         """What the watch reported during a write is news only if it is newer than the write."""

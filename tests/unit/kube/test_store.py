@@ -8,7 +8,7 @@ from kubernetes.aio import client
 
 from chainenv.engine.ports import Key
 from chainenv.kube.cluster import Cluster, goes_through_proxy
-from chainenv.kube.store import ObjectStore
+from chainenv.kube.store import MOST_PARSED, SMALL_BYTES, ObjectStore
 
 HERE, THERE = "team", "other"
 
@@ -72,3 +72,39 @@ def test_only_a_proxy_for_the_api_server_is_one(monkeypatch: Any) -> None:
     assert not goes_through_proxy("http://10.0.0.1:8080")
     monkeypatch.setenv("NO_PROXY", "10.0.0.1")
     assert not goes_through_proxy("https://10.0.0.1:443")
+
+
+def test_what_the_watch_echoes_is_known() -> None:
+    store = new_store()
+    assert not store.knows(raw(5)), "never heard of"
+    store.put(raw(5))
+    assert [store.knows(raw(version)) for version in (4, 5, 6)] == [True, True, False]
+    store.deleted(raw(7))
+    assert not store.knows(raw(8))
+
+
+def test_an_object_is_parsed_once_for_each_version() -> None:
+    store, key = new_store(), Key(HERE, "staging")
+    store.put(raw(5))
+    first = store.get(key)
+    assert store.get(key) is first
+    store.put(raw(6))
+    second = store.get(key)
+    assert (first and first.resource_version, second and second.resource_version) == ("5", "6")
+    store.deleted(raw(7))
+    assert store.get(key) is None
+
+
+def test_only_small_objects_and_the_last_ones_are_kept_parsed() -> None:
+    store = new_store()
+    large = raw(5, "large")
+    large["spec"]["environmentName"] = "x" * SMALL_BYTES
+    store.put(large)
+    assert store.get(Key(HERE, "large")) is not store.get(Key(HERE, "large"))
+    store.put(raw(6, "first"))
+    first = store.get(Key(HERE, "first"))
+    for number in range(MOST_PARSED):
+        store.put(raw(7 + number, f"n{number}"))
+        store.get(Key(HERE, f"n{number}"))
+    assert len(store._parsed) == MOST_PARSED
+    assert store.get(Key(HERE, "first")) is not first

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from kubernetes.aio import client
 
+from chainenv.core.resource import resource_of
 from chainenv.crd.types import ChainEnvironmentStatus
 from chainenv.engine.ports import Key, WriteConflictError
 from chainenv.kube.cluster import Cluster
@@ -99,7 +100,7 @@ class Answering:
 
 @asynccontextmanager
 async def writing(
-    document: dict[str, Any] | None, there: dict[str, Any] | None = None
+    document: dict[str, Any] | None, there: dict[str, Any] | None = None, status: ChainEnvironmentStatus | None = None
 ) -> AsyncIterator[tuple[ObjectStore, asyncio.Event, asyncio.Task[Any]]]:
     """A status write of what was version 5 is under way."""
     server = Answering(document, there)
@@ -112,7 +113,7 @@ async def writing(
     store.put(raw(5))
     resource = store.get(KEY)
     assert resource is not None
-    task = asyncio.create_task(store.write_status(resource, ChainEnvironmentStatus()))
+    task = asyncio.create_task(store.write_status(resource, status or ChainEnvironmentStatus()))
     try:
         await server.asked.wait()
         yield store, server.answer, task
@@ -190,3 +191,21 @@ def test_text_that_is_no_text_can_be_kept() -> None:
     seen["status"] = {"conditions": [{"message": "\ud800"}]}
     assert store.put(seen)
     assert store.get(KEY) is not None
+
+
+# -- what was written ----------------------------------------------------------------------------------------------
+
+WRITTEN = {"state": "ACTIVE"}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("kept", "state"), [(WRITTEN, "ACTIVE"), ({}, None), ({"state": "Other"}, "Other")], ids=["as it is", "cut", "other"]
+)
+async def test_what_came_of_a_status_write_is_what_the_api_server_kept(kept: dict[str, Any], state: str | None) -> None:
+    document = {**raw(7), "status": kept}
+    async with writing(document, status=ChainEnvironmentStatus(state="ACTIVE")) as (store, answer, task):
+        answer.set()
+        written = await task
+        assert (written.resource_version, written.status.state) == ("7", state)
+        assert store.get(KEY) == written == resource_of(document), "whether it was parsed or not"

@@ -164,21 +164,32 @@ def _state(status: ChainEnvironmentStatus, report: Report) -> str | None:
 def to_json(status: ChainEnvironmentStatus) -> dict[str, Any]:
     """As the API server stores it: Kubernetes' names, nothing empty, times in UTC to the second (the journal's to the microsecond,
     because waits are measured from them)."""
-    out: dict[str, Any] = _tidy(status.model_dump(by_alias=True, exclude_none=True, exclude={"operations"}), "seconds")
+    out = _tidy(status.model_dump(by_alias=True, exclude_none=True, exclude={"operations"}), "seconds")
     journal = [_tidy(entry.model_dump(by_alias=True, exclude_none=True), "auto") for entry in status.operations]
     return {**out, "operations": journal} if journal else out
 
 
-def _tidy(value: Any, precision: str) -> Any:
-    """By exact type: it is asked of every value of every status that is compared or written."""
+_PLAIN = frozenset({str, int, bool})
+_EMPTY: tuple[Any, ...] = (None, [], {})
+
+
+def _tidy(fields: dict[str, Any], precision: str) -> dict[str, Any]:
+    """By exact type: every value of every status that is compared or written passes here."""
+    tidied = {}
+    for name, value in fields.items():
+        if type(value) in _PLAIN:
+            tidied[name] = value
+        elif (other := _tidied(value, precision)) not in _EMPTY:
+            tidied[name] = other
+    return tidied
+
+
+def _tidied(value: Any, precision: str) -> Any:
     kind = type(value)
-    if kind is str or kind is int or kind is bool:
-        return value
     if kind is dict:
-        tidied = [(name, _tidy(inner, precision)) for name, inner in value.items()]
-        return {name: inner for name, inner in tidied if inner is not None and inner not in ([], {})}
+        return _tidy(value, precision)
     if kind is list or kind is tuple:
-        return [_tidy(inner, precision) for inner in value]
+        return [_tidied(inner, precision) for inner in value]
     if kind is datetime:
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
     return value
