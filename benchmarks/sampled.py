@@ -18,9 +18,11 @@ from chainenv.cli import main
 INTERVAL_SECONDS = 0.002
 PARTS: tuple[tuple[str, str, str], ...] = (
     ("pydantic", "/pydantic", ""),
-    ("pydantic", "/chainenv/kube/store.py", "_resource"),
-    ("pydantic", "/chainenv/kube/store.py", "_status"),
-    ("pydantic", "/chainenv/core/status.py", "to_json"),
+    ("pydantic", "/chainenv/core/resource.py", "resource_of"),
+    ("pydantic", "/chainenv/core/resource.py", "_status_of"),
+    ("status as JSON", "/chainenv/core/status/projection.py", "to_json"),
+    ("status as JSON", "/chainenv/core/status/projection.py", "_tidy"),
+    ("status as JSON", "/chainenv/core/status/projection.py", "_tidied"),
     ("pydantic", "/chainenv/api/transport.py", "_read"),
     ("pydantic", "/chainenv/api/requests.py", ""),
     ("JSON", "/json/", ""),
@@ -29,7 +31,7 @@ PARTS: tuple[tuple[str, str, str], ...] = (
     ("HTTP to the API server", "/chainenv/kube/cluster.py", ""),
     ("store, queue, events, metrics", "/chainenv/kube/", ""),
     ("store, queue, events, metrics", "/prometheus_client/", ""),
-    ("store, queue, events, metrics", "/chainenv/app.py", ""),
+    ("store, queue, events, metrics", "/chainenv/app/", ""),
     ("rules", "/chainenv/core/", ""),
     ("rules", "/chainenv/engine/", ""),
     ("rules", "/chainenv/crd/", ""),

@@ -160,7 +160,7 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
             return replace(base, problem=f"{unread.message.rstrip('.')}{_advice(unread)}")
         case Doubtful():
             return replace(base, notes=("another environment of this name was observed: it is compared once a second read shows it",))
-        case Unchanged():
+        case Unchanged():  # only of one that was decided before
             return base
         case Decided():
             if problem := await _no_chain(decision):
