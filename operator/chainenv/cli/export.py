@@ -14,7 +14,7 @@ from ..core.manifests import Manifest, NotDeclarableError, Origin, manifest_of
 from ..crd.types import SecretKeyRef
 from ..engine.observe import environment_of
 from .baseten import calling
-from .commands import run
+from .commands import in_loop
 from .errors import CommandError
 from .key import key_for_chain
 from .options import given, key_options, no_format
@@ -37,7 +37,8 @@ AT_ONCE = 10
 @click.option("-o", "--output", "target", metavar="DIR|-", default="-", help="A file each in DIR, or all to stdout (-, yaml, json). [-]")
 @key_options
 @no_format
-def command(
+@in_loop
+async def command(
     chain_id: str,
     names: tuple[str, ...],
     more: tuple[str, ...],
@@ -56,7 +57,7 @@ def command(
     if everything == bool(wanted) or (more and not names):
         raise click.UsageError("name environments with --environment NAME, or give --all")
     origin = Origin(chain_id, given().namespace, prefix, policy, _secret(secret))
-    run(_export(wanted, origin, target, api_key_file))
+    await _export(wanted, origin, target, api_key_file)
 
 
 def _secret(text: str | None) -> SecretKeyRef | None:
