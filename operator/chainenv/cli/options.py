@@ -48,10 +48,12 @@ def _option(*names: str, **more: Any) -> Callable[[F], F]:
 
 def cluster_options(command: F) -> F:
     """-n, -A, --context, --kubeconfig, -o."""
-    return _where(_format(command))
+    output = _option("-o", "--output", type=click.Choice(FORMATS), help="How the result is written. [table]")
+    return no_format(output(command))
 
 
-def _where(command: F) -> F:
+def no_format(command: F) -> F:
+    """The options of `cluster_options` without -o, for a command that has its own."""
     file = partial(click.Path, exists=True, dir_okay=False)
     for option in (
         _option("--kubeconfig", type=file(), help="File with the clusters' addresses and credentials. [KUBECONFIG]"),
@@ -61,15 +63,6 @@ def _where(command: F) -> F:
     ):
         command = option(command)
     return command
-
-
-def _format(command: F) -> F:
-    return _option("-o", "--output", type=click.Choice(FORMATS), help="How the result is written. [table]")(command)
-
-
-def no_format(command: F) -> F:
-    """The options of `cluster_options` without -o, for a command that has its own."""
-    return _where(command)
 
 
 def key_options(command: F) -> F:

@@ -157,7 +157,8 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
         case NoKey(error=no_key):
             return replace(base, problem=no_key.message)
         case Unread(error=unread):
-            return replace(base, problem=f"{unread.message.rstrip('.')}{_advice(unread)}")
+            advice = ": give another key (BASETEN_API_KEY or --api-key-file)" if isinstance(unread, CredentialsRefused) else ""
+            return replace(base, problem=f"{unread.message.rstrip('.')}{advice}")
         case Doubtful():
             return replace(base, notes=("another environment of this name was observed: it is compared once a second read shows it",))
         case Decided():
@@ -166,10 +167,6 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
             return _told(base, decision, means.at)
         case _:
             assert_never(decision)
-
-
-def _advice(error: Exception) -> str:
-    return ": give another key (BASETEN_API_KEY or --api-key-file)" if isinstance(error, CredentialsRefused) else ""
 
 
 async def _decision(resource: Resource, means: Means) -> Decision:
@@ -234,8 +231,19 @@ async def _no_chain(decided: Decided) -> str | None:
 def _told(base: Planned, decided: Decided, at: datetime | None) -> Planned:
     plan, world = decided.plan, decided.world
     environment, prices = world.environment, world.gates.prices
-    calls = tuple(_call(action.change, environment) for action in plan.actions)
-    before = _running(environment)
+    calls = tuple(
+        Call(
+            str(change.operation),
+            change.describe(),
+            tuple(_changes(change, environment)),
+            change.starts_deployment or isinstance(change, CreateEnvironment),
+        )
+        for change in (action.change for action in plan.actions)
+    )
+    before = {
+        each.name: _scaled(each.instance_type.id if each.instance_type else None, each.autoscaling or {})
+        for each in (environment.chainlets if environment else ())
+    }
     gates = {(each.hold.reason, each.hold.message) for each in plan.held}
     return replace(
         base,
@@ -263,11 +271,6 @@ def _clock(decided: Decided, at: datetime | None) -> AtTime | None:
     return AtTime(decided.world.now, desired.schedule, values)
 
 
-def _call(change: AnyChange, environment: Environment | None) -> Call:
-    starts = change.starts_deployment or isinstance(change, CreateEnvironment)
-    return Call(str(change.operation), change.describe(), tuple(_changes(change, environment)), starts)
-
-
 def _changes(change: AnyChange, environment: Environment | None) -> Iterator[Drift]:
     match change:
         case CreateEnvironment():
@@ -284,14 +287,6 @@ def _changes(change: AnyChange, environment: Environment | None) -> Iterator[Dri
             yield Drift(path="deploymentID", desired=change.deployment_id, actual=shown(current))
         case _:
             yield from change.corrections
-
-
-def _running(environment: Environment | None) -> dict[str, Running]:
-    """As Baseten shows the settings of the environment, by chainlet."""
-    found = {}
-    for state in environment.chainlets if environment else ():
-        found[state.name] = _scaled(state.instance_type.id if state.instance_type else None, state.autoscaling or {})
-    return found
 
 
 def _scaled(type_id: str | None, scaling: Settings) -> Running:

@@ -25,18 +25,15 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
         if name == _KEY:
             option = click.option("--baseten-api-key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=_KEY_FILE)
         else:
-            option = click.option(_flag(name), name, metavar=type_of(name), help=_help(name, field.description))
+            bounds = bounds_of(name)
+            text = f"{field.description} [{variable_of(name)}; default: {default_of(name)}{f'; {bounds}' if bounds else ''}]"
+            option = click.option(_flag(name), name, metavar=type_of(name), help=text)
         function = option(function)
     return function
 
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def _help(name: str, description: str | None) -> str:
-    bounds = bounds_of(name)
-    return f"{description} [{variable_of(name)}; default: {default_of(name)}{f'; {bounds}' if bounds else ''}]"
 
 
 _KEY_FILE = "file that holds the key for resources without apiKeySecretRef [BASETEN_API_KEY holds the key itself]"
