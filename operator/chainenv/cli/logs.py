@@ -21,7 +21,7 @@ from .cluster import connected
 from .commands import NAME, in_loop, named
 from .errors import CommandError
 from .key import key_of
-from .options import cluster_options, given, key_options
+from .options import BasetenID, cluster_options, given, key_options
 from .output import as_yaml
 from .settled import Duration
 from .text import harmless
@@ -39,7 +39,7 @@ Line = tuple[str, m.LogV1]
 @NAME
 @click.argument("chainlet", metavar="[CHAINLET]", required=False)
 @click.option("--candidate", is_flag=True, help="Of the deployment that is being promoted.")
-@click.option("--deployment", metavar="ID", help="Of another deployment of the chain.")
+@click.option("--deployment", type=BasetenID("the ID of a deployment"), metavar="ID", help="Of another deployment of the chain.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
 @click.option("--since", type=Duration(), default="30m", show_default=True, help="How far back, at most 168h.")
 @click.option("--level", type=click.Choice(LEVELS, case_sensitive=False), help="Only lines of this level or above.")
