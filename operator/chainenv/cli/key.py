@@ -16,6 +16,7 @@ from .cluster import Resources, connected
 from .commands import named
 from .errors import CommandError
 from .options import Options
+from .text import text_of
 from .view import Object, spec
 
 VARIABLE = "BASETEN_API_KEY"
@@ -37,9 +38,8 @@ def given_key(file: Path | None) -> Found | None:
     if file is None:
         return None
     try:
-        return _usable(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is not text"
+        return _usable(text_of(file), str(file))
+    except ValueError as problem:
         raise CommandError(f"the key file {file} cannot be read: {problem}") from None
 
 

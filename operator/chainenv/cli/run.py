@@ -14,6 +14,7 @@ import click
 from .. import app, logs
 from ..kube.cluster import NoClusterError
 from ..settings import BadSettingError, Settings, bounds_of, default_of, load, type_of, variable_of
+from .text import text_of
 
 _KEY = "baseten_api_key"
 _PROBLEM = " cannot be used: "
@@ -64,9 +65,8 @@ def command(baseten_api_key_file: Path | None, **flags: str | None) -> None:
 
 def _key_in(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is not text"
+        return text_of(file)
+    except ValueError as problem:
         raise BadSettingError(f"{variable_of(_KEY)}=(hidden) cannot be used: {problem}") from None
 
 
