@@ -79,16 +79,12 @@ class Applied:
                     found[key] = await self.of(each)
                 except CommandError:
                     found[key] = await self._read(key)
-        for each in await self._listed(chain_id, namespace):
-            found.setdefault(self.place(each), each)
+        if self.resources is not None:
+            if (chain_id, namespace) not in self._chains:
+                self._chains[chain_id, namespace] = asyncio.create_task(self.resources.of_chain(chain_id, namespace))
+            for each in await self._chains[chain_id, namespace]:
+                found.setdefault(self.place(each), each)
         return {key: each for key, each in found.items() if each is not None}
-
-    async def _listed(self, chain_id: str, namespace: str) -> Sequence[Object]:
-        if self.resources is None:
-            return ()
-        if (chain_id, namespace) not in self._chains:
-            self._chains[chain_id, namespace] = asyncio.create_task(self.resources.of_chain(chain_id, namespace))
-        return await self._chains[chain_id, namespace]
 
     async def _read(self, key: Key) -> Object | None:
         if self.resources is None:
