@@ -173,10 +173,10 @@ async def connected(options: Options) -> AsyncIterator[Resources]:
 
 
 async def _configure(settings: client.Configuration, options: Options) -> str:
-    """The context's namespace."""
+    """The context's namespace. KUBECONFIG may name several files, of which some exist."""
     files = options.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
-        if _exists(files):
+        if any(map(os.path.exists, map(os.path.expanduser, files.split(os.pathsep)))):
             loader = await config.load_kube_config(files, options.context, settings, persist_config=False)  # type: ignore[no-untyped-call]
             return str(loader.current_context["context"].get("namespace") or "default")
         if in_cluster() and not options.context:
@@ -188,8 +188,3 @@ async def _configure(settings: client.Configuration, options: Options) -> str:
         problem = problem or (str(error) if isinstance(error, ConfigException) else "it is not a kubeconfig")
         raise CommandError(f"the kubeconfig {files}{where} cannot be used: {problem} (see kubectl config view)") from error
     raise CommandError(f"no cluster to work with: there is no kubeconfig {files}; set KUBECONFIG or give --kubeconfig")
-
-
-def _exists(files: str) -> bool:
-    """Whether one of them does; KUBECONFIG may name several."""
-    return any(os.path.exists(os.path.expanduser(file)) for file in files.split(os.pathsep) if file)
