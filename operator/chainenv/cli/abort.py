@@ -6,7 +6,7 @@ import click
 
 from ..crd.base import GROUP
 from .cluster import connected
-from .commands import NAME, named, report, run
+from .commands import NAME, in_loop, named, report
 from .errors import CommandError
 from .options import cluster_options, given
 from .view import deployment_id, part, status
@@ -17,12 +17,9 @@ ANNOTATION = f"{GROUP}/abort-rollout"
 @click.command("abort")
 @NAME
 @cluster_options
-def command(name: str) -> None:
+@in_loop
+async def command(name: str) -> None:
     """Abort the rollout under way: the operator deactivates its candidate, never what serves."""
-    run(_abort(name))
-
-
-async def _abort(name: str) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
         candidate, current = (deployment_id(resource, which) for which in ("candidateDeployment", "currentDeployment"))

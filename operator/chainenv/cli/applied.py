@@ -79,14 +79,10 @@ def _merged(live: Object, last: Object, wanted: Object, keyed: Mapping[str, str]
         if isinstance(value, Mapping) and isinstance(before, Mapping):
             out[name] = _merged(before, said if isinstance(said, Mapping) else {}, value, keyed)
         elif name in keyed and isinstance(value, list) and isinstance(before, list):
-            out[name] = _merged_list(before, said if isinstance(said, list) else [], value, keyed[name], keyed)
+            lists = (before, said if isinstance(said, list) else [], value)
+            lives, lasts, wants = ({each.get(keyed[name]): each for each in entries if isinstance(each, Mapping)} for entries in lists)
+            kept = [each for key, each in lives.items() if key not in wants and key not in lasts]
+            out[name] = [_merged(lives.get(key, {}), lasts.get(key, {}), each, keyed) for key, each in wants.items()] + kept
         else:
             out[name] = value
     return out
-
-
-def _merged_list(live: list[Any], last: list[Any], wanted: list[Any], key: str, keyed: Mapping[str, str]) -> list[Any]:
-    by = [{each.get(key): each for each in entries if isinstance(each, Mapping)} for entries in (live, last, wanted)]
-    lives, lasts, wants = by
-    kept = [each for name, each in lives.items() if name not in wants and name not in lasts]
-    return [_merged(lives.get(name, {}), lasts.get(name, {}), each, keyed) for name, each in wants.items()] + kept

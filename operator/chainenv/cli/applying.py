@@ -40,10 +40,12 @@ class Applied:
         return key in self._manifests
 
     async def of(self, manifest: Object) -> Object:
-        """Raises CommandError."""
+        """Raises CommandError, also where the API server would refuse another target."""
         key = self.place(manifest)
         live = await self._read(key)
-        _refuse_another_target(manifest, live)
+        for name in ("chainID", "environmentName"):
+            if live is not None and spec(manifest).get(name) != spec(live).get(name):
+                raise CommandError(f"{name} cannot be changed, removed or added later: create another ChainEnvironment")
         return applied(manifest, live, key.namespace, self._began)
 
     async def other(self, namespace: str, name: str) -> Resource | None:
@@ -68,26 +70,21 @@ class Applied:
         )
 
     async def _of_chain(self, chain_id: str, namespace: str) -> Mapping[Key, Object]:
-        """Those that are given first, in their order: of equally old ones the first applied is the first to act."""
-        manifests = {key: each for key, each in self._manifests.items() if spec(each).get("chainID") == chain_id}
-        found = {key: await self._given(each) for key, each in manifests.items()}
-        for each in await self._listed(chain_id, namespace):
-            found.setdefault(self.place(each), each)
+        """Those that are given first, in their order: of equally old ones the first applied is the first to act. One that the API server
+        would refuse stays as it is."""
+        found: dict[Key, Object | None] = {}
+        for key, each in self._manifests.items():
+            if spec(each).get("chainID") == chain_id:
+                try:
+                    found[key] = await self.of(each)
+                except CommandError:
+                    found[key] = await self._read(key)
+        if self.resources is not None:
+            if (chain_id, namespace) not in self._chains:
+                self._chains[chain_id, namespace] = asyncio.create_task(self.resources.of_chain(chain_id, namespace))
+            for each in await self._chains[chain_id, namespace]:
+                found.setdefault(self.place(each), each)
         return {key: each for key, each in found.items() if each is not None}
-
-    async def _given(self, manifest: Object) -> Object | None:
-        """One that the API server would refuse stays as it is."""
-        try:
-            return await self.of(manifest)
-        except CommandError:
-            return await self._read(self.place(manifest))
-
-    async def _listed(self, chain_id: str, namespace: str) -> Sequence[Object]:
-        if self.resources is None:
-            return ()
-        if (chain_id, namespace) not in self._chains:
-            self._chains[chain_id, namespace] = asyncio.create_task(self.resources.of_chain(chain_id, namespace))
-        return await self._chains[chain_id, namespace]
 
     async def _read(self, key: Key) -> Object | None:
         if self.resources is None:
@@ -95,10 +92,3 @@ class Applied:
         if key not in self._live:
             self._live[key] = asyncio.create_task(self.resources.find(key.namespace, key.name))
         return await self._live[key]
-
-
-def _refuse_another_target(manifest: Object, live: Object | None) -> None:
-    """As the API server does. Raises CommandError."""
-    for name in ("chainID", "environmentName"):
-        if live is not None and spec(manifest).get(name) != spec(live).get(name):
-            raise CommandError(f"{name} cannot be changed, removed or added later: create another ChainEnvironment")

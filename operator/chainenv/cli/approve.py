@@ -6,7 +6,7 @@ import click
 
 from ..crd.base import GROUP
 from .cluster import connected
-from .commands import NAME, named, report, run
+from .commands import NAME, in_loop, named, report
 from .errors import CommandError
 from .options import cluster_options, given
 from .view import annotation, part, spec, status
@@ -18,12 +18,9 @@ ANNOTATION = f"{GROUP}/approve"
 @NAME
 @click.option("--plan", metavar="HASH", help="Approve only this plan, as status shows it. [the one that waits now]")
 @cluster_options
-def command(name: str, plan: str | None) -> None:
+@in_loop
+async def command(name: str, plan: str | None) -> None:
     """Approve the rollout that waits. An approval holds for its plan alone, and is used up."""
-    run(_approve(name, plan))
-
-
-async def _approve(name: str, plan: str | None) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
         rollout = part(status(resource), "rollout")

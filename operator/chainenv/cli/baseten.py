@@ -38,18 +38,14 @@ async def calling(found: Found, chain_id: str) -> AsyncIterator[Baseten]:
     async with transport() as connection:
         try:
             yield Baseten(connection, found.key)
+        except CredentialsRefused as error:
+            raise CommandError(f"Baseten refuses the API key of {found.where}: {error.message}") from error
+        except NotFound as error:
+            text = f"not found: chain {chain_id} or what was asked for of it; check the IDs, and whose key {found.where} holds"
+            raise CommandError(text) from error
+        except RateLimited as error:
+            raise CommandError(f"Baseten's rate limit was reached: try again in {error.retry_after:.0f} s") from error
+        except NotSent as error:
+            raise CommandError(f"{error.message}: check the network, the proxy and BASETEN_BASE_URL") from error
         except BasetenError as error:
-            raise CommandError(_explained(error, found, chain_id)) from error
-
-
-def _explained(error: BasetenError, found: Found, chain_id: str) -> str:
-    match error:
-        case CredentialsRefused():
-            return f"Baseten refuses the API key of {found.where}: {error.message}"
-        case NotFound():
-            return f"not found: chain {chain_id} or what was asked for of it; check the IDs, and whose key {found.where} holds"
-        case RateLimited():
-            return f"Baseten's rate limit was reached: try again in {error.retry_after:.0f} s"
-        case NotSent():
-            return f"{error.message}: check the network, the proxy and BASETEN_BASE_URL"
-    return error.message
+            raise CommandError(error.message) from error

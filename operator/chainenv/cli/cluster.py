@@ -35,13 +35,16 @@ class Resources:
         self.namespace = options.namespace or namespace
 
     async def get(self, name: str) -> Object:
-        if self._all:
-            return await self._anywhere(name)
-        try:
-            found: Object = await self._cluster.request("GET", _path(self.namespace, name))
-        except ClusterError as error:
-            raise _explained(error, f"get {KIND} {name} in namespace {self.namespace}") from error
-        return found
+        """From the namespace; with -A from the one that has it."""
+        if not self._all:
+            return await self._read(self.namespace, name)
+        found = [each for each in await self.list() if each["metadata"]["name"] == name]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise CommandError(f"{KIND} {name} not found in any namespace: see chainenv status -A")
+        where = ", ".join(each["metadata"]["namespace"] for each in found)
+        raise CommandError(f"{KIND} {name} is in several namespaces ({where}): name one with -n")
 
     async def find(self, namespace: str, name: str) -> Object | None:
         """None when there is none, or when the cluster does not know the kind yet."""
@@ -56,22 +59,17 @@ class Resources:
     async def again(self, resource: Object) -> Object:
         """The same one as it is now; CommandError also when another one has taken its name."""
         meta = resource["metadata"]
-        try:
-            found: Object = await self._cluster.request("GET", _path(meta["namespace"], meta["name"]))
-        except ClusterError as error:
-            raise _explained(error, f"get {KIND} {meta['name']} in namespace {meta['namespace']}") from error
+        found = await self._read(meta["namespace"], meta["name"])
         if found["metadata"].get("uid") != meta.get("uid"):
             raise CommandError(f"{KIND} {meta['name']} was deleted and created anew: start the command again")
         return found
 
-    async def _anywhere(self, name: str) -> Object:
-        found = [each for each in await self.list() if each["metadata"]["name"] == name]
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            raise CommandError(f"{KIND} {name} not found in any namespace: see chainenv status -A")
-        where = ", ".join(each["metadata"]["namespace"] for each in found)
-        raise CommandError(f"{KIND} {name} is in several namespaces ({where}): name one with -n")
+    async def _read(self, namespace: str, name: str) -> Object:
+        try:
+            found: Object = await self._cluster.request("GET", _path(namespace, name))
+        except ClusterError as error:
+            raise _explained(error, f"get {KIND} {name} in namespace {namespace}") from error
+        return found
 
     async def list(self) -> Sequence[Object]:
         """Of the namespace, or of all with -A; by namespace and name."""
@@ -97,8 +95,9 @@ class Resources:
 
     async def _selected(self, namespace: str | None, chain_id: str) -> Sequence[Object]:
         """An API server before 1.31 knows no field of a custom resource to select by. Raises ClusterError."""
+        escaped = "".join(f"\\{c}" if c in "\\,=" else c for c in chain_id)
         try:
-            return await self._listed(namespace, fieldSelector=f"spec.chainID={_escaped(chain_id)}")
+            return await self._listed(namespace, fieldSelector=f"spec.chainID={escaped}")
         except ClusterError as error:
             if error.status != 400:
                 raise
@@ -133,11 +132,6 @@ class Resources:
         """Raises ClusterError, so that the caller can say what the Secret is wanted for."""
         found: Object = await self._cluster.request("GET", path("api", "v1", "namespaces", namespace, "secrets", name))
         return found
-
-
-def _escaped(value: str) -> str:
-    """As a field selector has a value."""
-    return "".join(f"\\{c}" if c in "\\,=" else c for c in value)
 
 
 def _path(namespace: str, name: str) -> str:
@@ -179,10 +173,10 @@ async def connected(options: Options) -> AsyncIterator[Resources]:
 
 
 async def _configure(settings: client.Configuration, options: Options) -> str:
-    """The context's namespace."""
+    """The context's namespace. KUBECONFIG may name several files, of which some exist."""
     files = options.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
-        if _exists(files):
+        if any(map(os.path.exists, map(os.path.expanduser, files.split(os.pathsep)))):
             loader = await config.load_kube_config(files, options.context, settings, persist_config=False)  # type: ignore[no-untyped-call]
             return str(loader.current_context["context"].get("namespace") or "default")
         if in_cluster() and not options.context:
@@ -190,16 +184,7 @@ async def _configure(settings: client.Configuration, options: Options) -> str:
             return own_namespace()
     except _UNREADABLE as error:
         where = f", context {options.context}" if options.context else ""
-        raise CommandError(f"the kubeconfig {files}{where} cannot be used: {_problem(error)} (see kubectl config view)") from error
+        problem = error.strerror if isinstance(error, OSError) else None
+        problem = problem or (str(error) if isinstance(error, ConfigException) else "it is not a kubeconfig")
+        raise CommandError(f"the kubeconfig {files}{where} cannot be used: {problem} (see kubectl config view)") from error
     raise CommandError(f"no cluster to work with: there is no kubeconfig {files}; set KUBECONFIG or give --kubeconfig")
-
-
-def _problem(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) if isinstance(error, ConfigException) else "it is not a kubeconfig"
-
-
-def _exists(files: str) -> bool:
-    """Whether one of them does; KUBECONFIG may name several."""
-    return any(os.path.exists(os.path.expanduser(file)) for file in files.split(os.pathsep) if file)

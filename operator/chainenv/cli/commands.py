@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec
 
 import click
 
@@ -13,13 +14,19 @@ from .output import emit
 from .text import harmless
 from .view import Object
 
-T = TypeVar("T")
+P = ParamSpec("P")
 
 NAME = click.argument("name", metavar="NAME", type=RESOURCE_NAME)
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(work)
+def in_loop(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """What click calls: the command, in an event loop of its own."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(command(*args, **kwargs))
+
+    return run
 
 
 def named(resource: Object) -> str:

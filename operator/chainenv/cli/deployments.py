@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
@@ -17,9 +18,9 @@ from ..api import models as m
 from ..core.cost import EXACT, PriceList, per_hour, usd
 from ..core.environment import ENDING, SERVING
 from .baseten import calling, read_prices
-from .commands import run
+from .commands import in_loop
 from .key import key_for_chain
-from .options import cluster_options, given, key_options
+from .options import CHAIN_ID, cluster_options, given, key_options
 from .output import DOUBTFUL, FAINT, GOOD, Cell, Cells, emit, print_table
 from .view import moment
 
@@ -62,33 +63,38 @@ class Row:
 
 
 @click.command("deployments")
-@click.option("--chain", "chain_id", metavar="ID", required=True, help="Baseten's id of the chain.")
+@click.option("--chain", "chain_id", type=CHAIN_ID, metavar="ID", required=True, help="Baseten's id of the chain.")
 @key_options
 @cluster_options
-def command(chain_id: str, api_key_file: Path | None) -> None:
+@in_loop
+async def command(chain_id: str, api_key_file: Path | None) -> None:
     """List every deployment of a chain, newest first: what it serves, its age, status and cost an hour.
 
     What runs and serves no environment is marked. Without a key of your own, the Secret is read that a ChainEnvironment of the chain names
     in the namespace.
     """
-    run(_deployments(chain_id, api_key_file))
-
-
-async def _deployments(chain_id: str, key_file: Path | None) -> None:
-    found = await key_for_chain(given(), chain_id, key_file)
+    found = await key_for_chain(given(), chain_id, api_key_file)
     async with calling(found, chain_id) as baseten:
         deployments = await baseten.list_deployments(chain_id)
-        environments, prices = await asyncio.gather(_environments(baseten, chain_id), read_prices(baseten))
-    rows = sorted(_rows(deployments, environments, prices or PriceList()), key=_newest, reverse=True)
+        serves, prices = await asyncio.gather(_serves(baseten, chain_id), read_prices(baseten))
+    rows = [
+        Row(
+            each.id,
+            each.status,
+            each.created_at,
+            sum(chainlet.active_replica_count or 0 for chainlet in each.chainlets),
+            _hourly(each, prices or PriceList()),
+            tuple(serves.get(each.id, ())),
+        )
+        for each in deployments
+    ]
+    rows.sort(key=lambda row: (row.created.timestamp() if row.created else -math.inf, row.id), reverse=True)
     emit(given().output, [row.data() for row in rows], lambda: print_table(_COLUMNS, [row.cells() for row in rows]))
 
 
-def _newest(row: Row) -> tuple[bool, float, str]:
-    return row.created is not None, row.created.timestamp() if row.created else 0.0, row.id
-
-
-async def _environments(baseten: Baseten, chain_id: str) -> list[m.ChainEnvironmentV1]:
-    """Each read by its name: the list says nothing reliable of what they serve. One that is gone meanwhile is left out."""
+async def _serves(baseten: Baseten, chain_id: str) -> Mapping[str, Sequence[str]]:
+    """The environments that each deployment serves, or is to serve, by its id. Each environment is read by its name: the list says nothing
+    reliable of what they serve. One that is gone meanwhile is left out."""
 
     async def one(name: str) -> m.ChainEnvironmentV1 | None:
         try:
@@ -97,20 +103,12 @@ async def _environments(baseten: Baseten, chain_id: str) -> list[m.ChainEnvironm
             return None
 
     found = await asyncio.gather(*(one(each.name) for each in await baseten.list_environments(chain_id)))
-    return [each for each in found if each is not None]
-
-
-def _rows(deployments: Iterable[m.ChainDeploymentV1], environments: Iterable[m.ChainEnvironmentV1], prices: PriceList) -> Iterable[Row]:
     serves: dict[str, list[str]] = {}
-    for environment in environments:
+    for environment in filter(None, found):
         for deployment, role in ((environment.current_deployment, ""), (environment.candidate_deployment, " (candidate)")):
             if deployment is not None:
                 serves.setdefault(deployment.id, []).append(environment.name + role)
-    for deployment in deployments:
-        replicas = sum(each.active_replica_count or 0 for each in deployment.chainlets)
-        cost = _hourly(deployment, prices)
-        used = tuple(serves.get(deployment.id, ()))
-        yield Row(deployment.id, deployment.status, deployment.created_at, replicas, cost, used)
+    return serves
 
 
 def _hourly(deployment: m.ChainDeploymentV1, prices: PriceList) -> Decimal | None:

@@ -14,36 +14,54 @@ from ..core.manifests import Manifest, NotDeclarableError, Origin, manifest_of
 from ..crd.types import SecretKeyRef
 from ..engine.observe import environment_of
 from .baseten import calling
-from .commands import run
+from .commands import in_loop
 from .errors import CommandError
 from .key import key_for_chain
-from .options import given, key_options, no_format
+from .options import CHAIN_ID, BasetenID, given, key_options, no_format
 from .output import as_yaml, emit
 from .progress import Progress
 from .text import harmless
 
 AT_ONCE = 10
 """Environments that are read at the same time."""
+ENVIRONMENT_NAME = BasetenID("the name of an environment", hint="'--environment'")
+
+
+class SecretName(click.ParamType[SecretKeyRef]):
+    """``NAME/KEY``."""
+
+    name = "secret"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> SecretKeyRef:
+        if isinstance(value, SecretKeyRef):
+            return value
+        name, _, key = str(value).partition("/")
+        try:
+            return SecretKeyRef(name=name, key=key)
+        except ValidationError:
+            text = f"{value!r} is no Secret: write it as NAME/KEY, such as baseten/api-key"
+            raise click.BadParameter(text, ctx, param, "--secret") from None
 
 
 @click.command("export")
-@click.option("--chain", "chain_id", metavar="ID", required=True, help="Baseten's id of the chain.")
-@click.option("--environment", "names", metavar="NAME ...", multiple=True, help="Environments to export.")
-@click.argument("more", metavar="", nargs=-1)
+@click.option("--chain", "chain_id", type=CHAIN_ID, metavar="ID", required=True, help="Baseten's id of the chain.")
+@click.option("--environment", "names", type=ENVIRONMENT_NAME, metavar="NAME ...", multiple=True, help="Environments to export.")
+@click.argument("more", type=ENVIRONMENT_NAME, metavar="", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Export every environment of the chain.")
 @click.option("--policy", type=click.Choice(["Reconcile", "Observe", "Pause"]), help="The managementPolicy that is written.")
-@click.option("--secret", metavar="NAME/KEY", help="The apiKeySecretRef that is written.")
+@click.option("--secret", type=SecretName(), metavar="NAME/KEY", help="The apiKeySecretRef that is written.")
 @click.option("--prefix", metavar="TEXT", default="", help="Before each resource's name, so that chains can share a namespace.")
 @click.option("-o", "--output", "target", metavar="DIR|-", default="-", help="A file each in DIR, or all to stdout (-, yaml, json). [-]")
 @key_options
 @no_format
-def command(
+@in_loop
+async def command(
     chain_id: str,
     names: tuple[str, ...],
     more: tuple[str, ...],
     everything: bool,
     policy: str | None,
-    secret: str | None,
+    secret: SecretKeyRef | None,
     prefix: str,
     target: str,
     api_key_file: Path | None,
@@ -55,18 +73,8 @@ def command(
     wanted = tuple(dict.fromkeys([*names, *more]))
     if everything == bool(wanted) or (more and not names):
         raise click.UsageError("name environments with --environment NAME, or give --all")
-    origin = Origin(chain_id, given().namespace, prefix, policy, _secret(secret))
-    run(_export(wanted, origin, target, api_key_file))
-
-
-def _secret(text: str | None) -> SecretKeyRef | None:
-    if text is None:
-        return None
-    name, _, key = text.partition("/")
-    try:
-        return SecretKeyRef(name=name, key=key)
-    except ValidationError:
-        raise click.BadParameter(f"{text!r} is no Secret: write it as NAME/KEY, such as baseten/api-key", param_hint="--secret") from None
+    origin = Origin(chain_id, given().namespace, prefix, policy, secret)
+    await _export(wanted, origin, target, api_key_file)
 
 
 async def _export(wanted: tuple[str, ...], origin: Origin, target: str, key_file: Path | None) -> None:

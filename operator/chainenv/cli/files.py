@@ -11,6 +11,7 @@ import yaml
 
 from ..crd.base import API_VERSION, GROUP, KIND
 from .errors import CommandError
+from .text import text_of
 
 ENDINGS = (".yaml", ".yml", ".json")
 """Of the files of a directory that are read, as kubectl reads them."""
@@ -18,7 +19,17 @@ ENDINGS = (".yaml", ".yml", ".json")
 
 def manifests(sources: tuple[str, ...]) -> list[dict[str, Any]]:
     """In the order of the files; other kinds are left out. Raises CommandError."""
-    found = [each for source in sources for name, text in _texts(source) for each in _objects(name, text)]
+    found: list[dict[str, Any]] = []
+    for name, text in (each for source in sources for each in _texts(source)):
+        try:
+            documents = list(yaml.safe_load_all(text))
+        except RecursionError as error:
+            raise CommandError(f"{name} is nested too deeply") from error
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f", line {mark.line + 1}" if mark else ""
+            raise CommandError(f"{name}{where} is not YAML: {getattr(error, 'problem', None) or error}") from error
+        found += [each for document in documents for each in _ours(name, document)]
     if not found:
         raise CommandError(f"no {KIND} in {', '.join(sources)}: name a file or directory that has some")
     return found
@@ -32,23 +43,10 @@ def _texts(source: str) -> Iterator[tuple[str, str]]:
     files = sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file()) if path.is_dir() else [path]
     for file in files:
         try:
-            yield str(file), file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            problem = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise CommandError(f"{file} cannot be read: {problem}") from error
-
-
-def _objects(name: str, text: str) -> Iterator[dict[str, Any]]:
-    try:
-        documents = list(yaml.safe_load_all(text))
-    except RecursionError as error:
-        raise CommandError(f"{name} is nested too deeply") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise CommandError(f"{name}{where} is not YAML: {getattr(error, 'problem', None) or error}") from error
-    for document in documents:
-        yield from _ours(name, document)
+            text = text_of(file)
+        except ValueError as problem:
+            raise CommandError(f"{file} cannot be read: {problem}") from problem
+        yield str(file), text
 
 
 def _ours(name: str, document: Any) -> Iterator[dict[str, Any]]:

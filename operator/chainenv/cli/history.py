@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .cluster import connected
-from .commands import NAME, named, run
+from .commands import NAME, in_loop, named
 from .deployments_of import history
 from .options import cluster_options, given
 from .output import GOOD, Cell, emit, print_table
@@ -17,12 +17,9 @@ _COLUMNS = ("DEPLOYMENT", "CAUSE", "SOURCE", "SINCE", "UNTIL", "BY")
 @click.command("history")
 @NAME
 @cluster_options
-def command(name: str) -> None:
+@in_loop
+async def command(name: str) -> None:
     """List what served in an environment, newest first."""
-    run(_history(name))
-
-
-async def _history(name: str) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
     found = history(resource)

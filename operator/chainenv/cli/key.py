@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from .cluster import Resources, connected
 from .commands import named
 from .errors import CommandError
 from .options import Options
+from .text import text_of
 from .view import Object, spec
 
 VARIABLE = "BASETEN_API_KEY"
@@ -38,9 +38,8 @@ def given_key(file: Path | None) -> Found | None:
     if file is None:
         return None
     try:
-        return _usable(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is not text"
+        return _usable(text_of(file), str(file))
+    except ValueError as problem:
         raise CommandError(f"the key file {file} cannot be read: {problem}") from None
 
 
@@ -70,16 +69,11 @@ async def key_for_chain(options: Options, chain_id: str, file: Path | None, ref:
     async with connected(options) as resources:
         if ref is not None:
             return await secret_key(resources, resources.namespace, ref)
-        for resource, named_ref in _of_chain(await resources.list(), chain_id):
-            return await secret_key(resources, resource["metadata"]["namespace"], named_ref)
+        for resource in await resources.list():
+            named_ref = _ref(resource)
+            if named_ref is not None and spec(resource).get("chainID") == chain_id:
+                return await secret_key(resources, resource["metadata"]["namespace"], named_ref)
     raise CommandError(f"no API key: {_ADVICE} (no ChainEnvironment of chain {chain_id} names a Secret in namespace {resources.namespace})")
-
-
-def _of_chain(found: Iterable[Object], chain_id: str) -> Iterable[tuple[Object, SecretKeyRef]]:
-    for resource in found:
-        ref = _ref(resource)
-        if ref is not None and spec(resource).get("chainID") == chain_id:
-            yield resource, ref
 
 
 def _ref(resource: Object) -> SecretKeyRef | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from ..api.paging import LogReader
 from ..api.requests import LogsQuery
 from .baseten import calling
 from .cluster import connected
-from .commands import NAME, named, run
+from .commands import NAME, in_loop, named
 from .errors import CommandError
 from .key import key_of
-from .options import cluster_options, given, key_options
+from .options import BasetenID, cluster_options, given, key_options
 from .output import as_yaml
 from .settled import Duration
 from .text import harmless
@@ -38,13 +39,14 @@ Line = tuple[str, m.LogV1]
 @NAME
 @click.argument("chainlet", metavar="[CHAINLET]", required=False)
 @click.option("--candidate", is_flag=True, help="Of the deployment that is being promoted.")
-@click.option("--deployment", metavar="ID", help="Of another deployment of the chain.")
+@click.option("--deployment", type=BasetenID("the ID of a deployment"), metavar="ID", help="Of another deployment of the chain.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
 @click.option("--since", type=Duration(), default="30m", show_default=True, help="How far back, at most 168h.")
 @click.option("--level", type=click.Choice(LEVELS, case_sensitive=False), help="Only lines of this level or above.")
 @key_options
 @cluster_options
-def command(
+@in_loop
+async def command(
     name: str,
     chainlet: str | None,
     candidate: bool,
@@ -64,62 +66,49 @@ def command(
         raise click.BadParameter("Baseten keeps logs for seven days: write 168h at most", param_hint="--since")
     start = int((time.time() - since) * 1000)
     query = LogsQuery.model_validate({"start_epoch_millis": start, **({"min_level": level.upper()} if level else {})})
-    run(_logs(name, chainlet, "candidate" if candidate else deployment, query, follow, api_key_file))
-
-
-async def _logs(name: str, chainlet: str | None, which: str | None, query: LogsQuery, follow: bool, key_file: Path | None) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
-        found = await key_of(resources, resource, key_file)
+        found = await key_of(resources, resource, api_key_file)
+    async with calling(found, str(spec(resource).get("chainID"))) as baseten:
+        readers = await _readers(baseten, resource, "candidate" if candidate else deployment, chainlet, query)
+        async for line in _lines(readers, follow):
+            _write(line, given().output, max(map(len, readers)))
+
+
+async def _readers(
+    baseten: Baseten, resource: Object, which: str | None, chainlet: str | None, query: LogsQuery
+) -> Mapping[str, LogReader]:
+    """Of the chainlets that are asked for, by name. ``which``: a deployment's id, or "candidate"; None is the current one."""
     chain_id = str(spec(resource).get("chainID"))
-    async with calling(found, chain_id) as baseten:
-        deployment = await _deployment(baseten, chain_id, resource, which)
-        chainlets = _chosen(deployment, chainlet)
-        readers = {each.name: LogReader(baseten, chain_id, deployment.id, each.id, query) for each in chainlets}
-        write = _writer(given().output, max(map(len, readers)))
-        async for line in _in_order([_lines(name, reader) for name, reader in readers.items()]):
-            write(line)
-        while follow:
-            await asyncio.sleep(FOLLOW_SECONDS)
-            new = [(name, each) for name, reader in readers.items() for each in await reader.page()]
-            for line in sorted(new, key=_when):
-                write(line)
-
-
-async def _deployment(baseten: Baseten, chain_id: str, resource: Object, which: str | None) -> m.ChainDeploymentV1:
     if which not in (None, "candidate"):
-        return await baseten.get_deployment(chain_id, which)
-    environment = await baseten.get_environment(chain_id, environment_name(resource))
-    found = environment.candidate_deployment if which else environment.current_deployment
-    if found is None:
-        raise CommandError(f"{named(resource)} has no {which or 'current'} deployment: see chainenv status {resource['metadata']['name']}")
-    return found
-
-
-def _chosen(deployment: m.ChainDeploymentV1, chainlet: str | None) -> Sequence[m.ChainletV1]:
+        deployment = await baseten.get_deployment(chain_id, which)
+    else:
+        environment = await baseten.get_environment(chain_id, environment_name(resource))
+        found = environment.candidate_deployment if which else environment.current_deployment
+        if found is None:
+            name = resource["metadata"]["name"]
+            raise CommandError(f"{named(resource)} has no {which or 'current'} deployment: see chainenv status {name}")
+        deployment = found
     chosen = [each for each in deployment.chainlets if chainlet in (None, each.name)]
     if not chosen:
         names = ", ".join(each.name for each in deployment.chainlets) or "none"
         raise CommandError(f"deployment {deployment.id} has no chainlet {chainlet or ''}: it has {names}")
-    return chosen
+    return {each.name: LogReader(baseten, chain_id, deployment.id, each.id, query) for each in chosen}
 
 
-async def _lines(name: str, reader: LogReader) -> AsyncIterator[Line]:
-    """What there is now."""
-    while page := await reader.page():
-        for each in page:
-            yield name, each
-
-
-async def _in_order(sources: Sequence[AsyncIterator[Line]]) -> AsyncIterator[Line]:
-    """Of several that are in order each, holding one line of each."""
-    heads = [(source, await anext(source, None)) for source in sources]
-    while waiting := [(_when(line), n) for n, (_, line) in enumerate(heads) if line is not None]:
-        _, first = min(waiting)
-        source, line = heads[first]
-        assert line is not None
-        yield line
-        heads[first] = (source, await anext(source, None))
+async def _lines(readers: Mapping[str, LogReader], follow: bool) -> AsyncIterator[Line]:
+    """What there is now, in order, holding one page of each chainlet; then what is new at each read, where it is followed."""
+    pages = {name: deque(await reader.page()) for name, reader in readers.items()}
+    while waiting := [(_when((name, page[0])), n, name) for n, (name, page) in enumerate(pages.items()) if page]:
+        _, _, first = min(waiting)
+        yield first, pages[first].popleft()
+        if not pages[first]:
+            pages[first].extend(await readers[first].page())
+    while follow:
+        await asyncio.sleep(FOLLOW_SECONDS)
+        new = [(name, each) for name, reader in readers.items() for each in await reader.page()]
+        for line in sorted(new, key=_when):
+            yield line
 
 
 def _when(line: Line) -> int:
@@ -127,18 +116,16 @@ def _when(line: Line) -> int:
     return int(line[1].timestamp) if line[1].millis is not None else 0
 
 
-def _writer(output: str, width: int) -> Callable[[Line], None]:
-    """``width``: of the longest chainlet's name."""
-    if output == "table":
-        return lambda line: click.echo(_text(line, width))
-    if output == "json":
-        return lambda line: click.echo(json.dumps(_data(line)))
-    return lambda line: click.echo(f"---\n{as_yaml(_data(line))}", nl=False)
-
-
-def _data(line: Line) -> dict[str, str | None]:
+def _write(line: Line, output: str, width: int) -> None:
+    """``width``: of the longest chainlet's name. What follows the first line of a message is indented: no message can look like another
+    line."""
     chainlet, entry = line
-    return {
+    if output == "table":
+        first, *more = map(harmless, entry.message.split("\n"))
+        head = "  ".join([_time(entry) or "-", harmless(chainlet).ljust(width), harmless(entry.level or "-").ljust(7), first])
+        click.echo("\n    ".join([head, *more]))
+        return
+    data = {
         "time": _time(entry),
         "chainlet": chainlet,
         "level": entry.level,
@@ -146,14 +133,10 @@ def _data(line: Line) -> dict[str, str | None]:
         "requestID": entry.request_id,
         "message": entry.message,
     }
-
-
-def _text(line: Line, width: int) -> str:
-    """What follows the first line of a message is indented: no message can look like another line."""
-    chainlet, entry = line
-    first, *more = entry.message.split("\n")
-    head = "  ".join([_time(entry) or "-", harmless(chainlet).ljust(width), harmless(entry.level or "-").ljust(7), harmless(first)])
-    return "\n".join([head, *(f"    {harmless(each)}" for each in more)])
+    if output == "json":
+        click.echo(json.dumps(data))
+    else:
+        click.echo(f"---\n{as_yaml(data)}", nl=False)
 
 
 def _time(entry: m.LogV1) -> str | None:

@@ -32,26 +32,47 @@ class KubernetesName(click.ParamType[str]):
         return str(value)
 
 
+class BasetenID(click.ParamType[str]):
+    """What has a place of its own in Baseten's URLs. ``what``: as a sentence names it; ``hint``: the option, where an argument goes on
+    with its values."""
+
+    name = "id"
+
+    def __init__(self, what: str, hint: str | None = None) -> None:
+        self._what = what
+        self._hint = hint
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if text in ("", ".", "..") or not text.isprintable():
+            raise click.BadParameter(f"{text!r:.80} cannot be {self._what}", ctx, param, self._hint)
+        return text
+
+
 RESOURCE_NAME = KubernetesName("ChainEnvironment", r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _NAMESPACE = KubernetesName("namespace", r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LONGEST_NAME = 253
-
-
-def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value:
-        ctx.meta[f"{_META}{parameter.name}"] = value
+CHAIN_ID = BasetenID("the ID of a chain")
 
 
 def _option(*names: str, **more: Any) -> Callable[[F], F]:
-    return click.option(*names, expose_value=False, callback=_remember, **more)
+    """One that ``given`` has, and not the command's own parameters."""
+
+    def remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value:
+            ctx.meta[f"{_META}{parameter.name}"] = value
+
+    return click.option(*names, expose_value=False, callback=remember, **more)
 
 
 def cluster_options(command: F) -> F:
     """-n, -A, --context, --kubeconfig, -o."""
-    return _where(_format(command))
+    output = _option("-o", "--output", type=click.Choice(FORMATS), help="How the result is written. [table]")
+    return no_format(output(command))
 
 
-def _where(command: F) -> F:
+def no_format(command: F) -> F:
+    """The options of `cluster_options` without -o, for a command that has its own."""
     file = partial(click.Path, exists=True, dir_okay=False)
     for option in (
         _option("--kubeconfig", type=file(), help="File with the clusters' addresses and credentials. [KUBECONFIG]"),
@@ -61,15 +82,6 @@ def _where(command: F) -> F:
     ):
         command = option(command)
     return command
-
-
-def _format(command: F) -> F:
-    return _option("-o", "--output", type=click.Choice(FORMATS), help="How the result is written. [table]")(command)
-
-
-def no_format(command: F) -> F:
-    """The options of `cluster_options` without -o, for a command that has its own."""
-    return _where(command)
 
 
 def key_options(command: F) -> F:

@@ -59,12 +59,9 @@ class _Dumper(yaml.SafeDumper):
 _AMBIGUOUS = re.compile(r"[-+]?(\.?[0-9][0-9_.]*)([eE][-+]?[0-9]+)?|[-+]?0[bBoOxX][0-9a-fA-F_]+|[yYnN]|[-+]?\.?(inf|nan)", re.IGNORECASE)
 
 
-def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "'" if _AMBIGUOUS.fullmatch(text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
-
-
-_Dumper.add_representer(str, _quoted)
+_Dumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, "'" if _AMBIGUOUS.fullmatch(text) else None)
+)
 
 
 def as_yaml(data: Any) -> str:

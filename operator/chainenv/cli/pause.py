@@ -6,7 +6,7 @@ import click
 
 from ..crd.base import GROUP
 from .cluster import connected
-from .commands import NAME, report, run
+from .commands import NAME, in_loop, report
 from .edits import Edit, apply, edit_options
 from .options import cluster_options, given
 from .view import spec
@@ -19,16 +19,13 @@ ANNOTATION = f"{GROUP}/policy-before-pause"
 @NAME
 @edit_options
 @cluster_options
-def command(name: str, dry_run: bool, force: bool) -> None:
+@in_loop
+async def command(name: str, dry_run: bool, force: bool) -> None:
     """Let the operator leave an environment alone: sets spec.managementPolicy to Pause.
 
     What it was is kept in an annotation, for chainenv resume. Where Argo CD or Flux keep the field, the patch for Git is printed and
     nothing is changed (exit code 1).
     """
-    run(_pause(name, dry_run, force))
-
-
-async def _pause(name: str, dry_run: bool, force: bool) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
         before = spec(resource).get("managementPolicy")

@@ -20,7 +20,7 @@ from ..engine.ports import Key
 from .applying import Applied
 from .baseten import read_prices, transport
 from .cluster import connected
-from .commands import run
+from .commands import in_loop
 from .errors import CommandError
 from .files import manifests
 from .key import given_key, key_of
@@ -60,7 +60,8 @@ class Moment(click.ParamType[datetime]):
 @click.option("--at", type=Moment(), metavar="TIME", help="As if it were that time: schedules, windows and soaks are those of then. [now]")
 @key_options
 @no_format
-def command(sources: tuple[str, ...], output: str, no_cluster: bool, at: datetime | None, api_key_file: Path | None) -> None:
+@in_loop
+async def command(sources: tuple[str, ...], output: str, no_cluster: bool, at: datetime | None, api_key_file: Path | None) -> None:
     """Show what applying manifests would do on Baseten. Makes only reads.
 
     Each call with each field, old -> new; how many deployments start; what it costs now and then; what holds it back. It is the operator's
@@ -68,7 +69,7 @@ def command(sources: tuple[str, ...], output: str, no_cluster: bool, at: datetim
 
     Exit code 0: nothing to do; 2: something, or a rollout that waits; 1: an error.
     """
-    plans = run(_plan(sources, no_cluster, at, api_key_file))
+    plans = await _plan(sources, no_cluster, at, api_key_file)
     if output == "json":
         click.echo(json.dumps([each.data() for each in plans], indent=2))
     elif output == "markdown":

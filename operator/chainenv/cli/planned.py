@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -157,7 +157,8 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
         case NoKey(error=no_key):
             return replace(base, problem=no_key.message)
         case Unread(error=unread):
-            return replace(base, problem=f"{unread.message.rstrip('.')}{_advice(unread)}")
+            advice = ": give another key (BASETEN_API_KEY or --api-key-file)" if isinstance(unread, CredentialsRefused) else ""
+            return replace(base, problem=f"{unread.message.rstrip('.')}{advice}")
         case Doubtful():
             return replace(base, notes=("another environment of this name was observed: it is compared once a second read shows it",))
         case Unchanged():  # only of one that was decided before
@@ -168,10 +169,6 @@ async def planned(raw: Mapping[str, Any], means: Means) -> Planned:
             return _told(base, decision, means.at)
         case _:
             assert_never(decision)
-
-
-def _advice(error: Exception) -> str:
-    return ": give another key (BASETEN_API_KEY or --api-key-file)" if isinstance(error, CredentialsRefused) else ""
 
 
 async def _decision(resource: Resource, means: Means) -> Decision:
@@ -188,23 +185,21 @@ async def _decision(resource: Resource, means: Means) -> Decision:
         prices = await means.prices(means.baseten(found))
         return found
 
-    def sources() -> Sources:
-        return Sources(
-            key=key,
-            baseten=means.baseten,
-            now=means.now,
-            monotonic=lambda: time.monotonic() + later,
-            timing=Timing(),
-            prices=lambda _: prices,
-            named_by_others=lambda: rivals.named,
-        )
-
+    sources = Sources(
+        key=key,
+        baseten=means.baseten,
+        now=means.now,
+        monotonic=lambda: time.monotonic() + later,
+        timing=Timing(),
+        prices=lambda _: prices,
+        named_by_others=lambda: rivals.named,
+    )
     known = Known(resource, resource.status.operations, Facts.of(resource), rivals.owner, rivals.contested, upward)
-    decision = await decide(known, sources())
+    decision = await decide(known, sources)
     if isinstance(decision, Decided) and decision.facts.differs and not decision.world.spec_changed:
         later = LONG_SECONDS
         facts = Facts(created_at=decision.facts.created_at, differs=decision.facts.differs)
-        decision = await decide(replace(known, facts=facts), sources())
+        decision = await decide(replace(known, facts=facts), sources)
     return decision
 
 
@@ -237,7 +232,10 @@ def _told(base: Planned, decided: Decided, at: datetime | None) -> Planned:
     plan, world = decided.plan, decided.world
     environment, prices = world.environment, world.gates.prices
     calls = tuple(_call(action.change, environment) for action in plan.actions)
-    before = _running(environment)
+    before = {
+        each.name: _scaled(each.instance_type.id if each.instance_type else None, each.autoscaling or {})
+        for each in (environment.chainlets if environment else ())
+    }
     gates = {(each.hold.reason, each.hold.message) for each in plan.held}
     return replace(
         base,
@@ -266,34 +264,24 @@ def _clock(decided: Decided, at: datetime | None) -> AtTime | None:
 
 
 def _call(change: AnyChange, environment: Environment | None) -> Call:
-    starts = change.starts_deployment or isinstance(change, CreateEnvironment)
-    return Call(str(change.operation), change.describe(), tuple(_changes(change, environment)), starts)
-
-
-def _changes(change: AnyChange, environment: Environment | None) -> Iterator[Drift]:
+    starts = change.starts_deployment
+    changes: Iterable[Drift]
     match change:
         case CreateEnvironment():
-            for path, value in change.promotion.items():
-                yield Drift(path=f"promotionSettings.{camel(path)}", desired=shown(value), actual=shown(None))
+            starts = True
+            new = {f"promotionSettings.{camel(path)}": shown(value) for path, value in change.promotion.items()}
             for name, type_id, autoscaling in change.chainlets:
                 where = f"chainletSettings[{name}]"
                 if type_id is not None:
-                    yield Drift(path=f"{where}.instanceTypeID", desired=type_id, actual=shown(None))
-                for path, value in flat(autoscaling).items():
-                    yield Drift(path=f"{where}.autoscalingSettings.{camel(path)}", desired=shown(value), actual=shown(None))
+                    new[f"{where}.instanceTypeID"] = type_id
+                new |= {f"{where}.autoscalingSettings.{camel(path)}": shown(value) for path, value in flat(autoscaling).items()}
+            changes = (Drift(path=path, desired=value, actual=shown(None)) for path, value in new.items())
         case Promote():
             current = environment.current.id if environment and environment.current else None
-            yield Drift(path="deploymentID", desired=change.deployment_id, actual=shown(current))
+            changes = [Drift(path="deploymentID", desired=change.deployment_id, actual=shown(current))]
         case _:
-            yield from change.corrections
-
-
-def _running(environment: Environment | None) -> dict[str, Running]:
-    """As Baseten shows the settings of the environment, by chainlet."""
-    found = {}
-    for state in environment.chainlets if environment else ():
-        found[state.name] = _scaled(state.instance_type.id if state.instance_type else None, state.autoscaling or {})
-    return found
+            changes = change.corrections
+    return Call(str(change.operation), change.describe(), tuple(changes), starts)
 
 
 def _scaled(type_id: str | None, scaling: Settings) -> Running:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .cluster import connected
-from .commands import NAME, report, run
+from .commands import NAME, in_loop, report
 from .deployments_of import refuse_promote_from
 from .edits import Edit, apply, edit_options
 from .errors import CommandError
@@ -18,17 +18,14 @@ from .view import spec
 @click.argument("deployment", metavar="ID")
 @edit_options
 @cluster_options
-def command(name: str, deployment: str, dry_run: bool, force: bool) -> None:
+@in_loop
+async def command(name: str, deployment: str, dry_run: bool, force: bool) -> None:
     """Promote a deployment of the chain into an environment: writes spec.deploymentID.
 
     Where Argo CD or Flux keep that field, the patch for Git is printed and nothing is changed (exit code 1).
     """
     if not deployment.strip():
         raise CommandError("the deployment's ID is empty: see chainenv deployments --chain ID")
-    run(_promote(name, deployment, dry_run, force))
-
-
-async def _promote(name: str, deployment: str, dry_run: bool, force: bool) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
         refuse_promote_from(resource, "promote", deployment)

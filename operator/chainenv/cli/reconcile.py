@@ -8,7 +8,7 @@ import click
 
 from ..crd.base import RECONCILE_ANNOTATION
 from .cluster import connected
-from .commands import NAME, report, run
+from .commands import NAME, in_loop, report
 from .options import cluster_options, given
 from .settled import Duration, until_settled
 from .wait import tell_settled
@@ -19,12 +19,9 @@ from .wait import tell_settled
 @click.option("--wait", "waits", is_flag=True, help="Until it is Synced and Ready.")
 @click.option("--timeout", type=Duration(), default="30m", show_default=True, help="With --wait: how long at most.")
 @cluster_options
-def command(name: str, waits: bool, timeout: float) -> None:
+@in_loop
+async def command(name: str, waits: bool, timeout: float) -> None:
     """Ask for a reconciliation now, another try of what was refused included."""
-    run(_reconcile(name, waits, timeout))
-
-
-async def _reconcile(name: str, waits: bool, timeout: float) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
         now = datetime.now(UTC).isoformat(timespec="microseconds")

@@ -13,18 +13,14 @@ from ..crd.schema import JsonSchema, spec_schema
 from .view import Object, items, part
 
 Holds = Callable[[Any], bool]
+_SCHEMA = cache(spec_schema)
 
 
 def refused(manifest: Object, result: Object) -> Iterator[str]:
     """Each reason in a line. ``result``: the object that applying the manifest would leave."""
-    schema = _schema()
+    schema = _SCHEMA()
     yield from _unknown(schema, manifest, "")
     yield from _broken(schema, {"metadata": result["metadata"], "spec": result["spec"]}, "")
-
-
-@cache
-def _schema() -> JsonSchema:
-    return spec_schema()
 
 
 def _inside(schema: JsonSchema, value: Any, where: str) -> Iterator[tuple[JsonSchema, Any, str]]:

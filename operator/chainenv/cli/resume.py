@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .cluster import connected
-from .commands import NAME, report, run
+from .commands import NAME, in_loop, report
 from .edits import Edit, apply, edit_options
 from .options import cluster_options, given
 from .pause import ANNOTATION
@@ -16,15 +16,12 @@ from .view import annotation, spec
 @NAME
 @edit_options
 @cluster_options
-def command(name: str, dry_run: bool, force: bool) -> None:
+@in_loop
+async def command(name: str, dry_run: bool, force: bool) -> None:
     """End a pause: spec.managementPolicy becomes what it was before chainenv pause, else Reconcile.
 
     Where Argo CD or Flux keep the field, the patch for Git is printed and nothing is changed (exit code 1).
     """
-    run(_resume(name, dry_run, force))
-
-
-async def _resume(name: str, dry_run: bool, force: bool) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
         now = spec(resource).get("managementPolicy")

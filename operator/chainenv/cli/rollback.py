@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .cluster import connected
-from .commands import NAME, named, run
+from .commands import NAME, in_loop, named
 from .deployments_of import history, refuse_promote_from, rollback_target
 from .edits import Edit, apply, edit_options
 from .errors import CommandError
@@ -18,15 +18,12 @@ from .view import Object, deployment_id, spec
 @click.option("--to", metavar="ID", help="Deployment of the history to go back to. [the one that served before]")
 @edit_options
 @cluster_options
-def command(name: str, to: str | None, dry_run: bool, force: bool) -> None:
+@in_loop
+async def command(name: str, to: str | None, dry_run: bool, force: bool) -> None:
     """Go back to a deployment that served before: writes spec.deploymentID.
 
     Where Argo CD or Flux keep that field, the patch for Git is printed and nothing is changed (exit code 1).
     """
-    run(_rollback(name, to, dry_run, force))
-
-
-async def _rollback(name: str, to: str | None, dry_run: bool, force: bool) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
         target = _target(resource, to)

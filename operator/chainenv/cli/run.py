@@ -14,6 +14,7 @@ import click
 from .. import app, logs
 from ..kube.cluster import NoClusterError
 from ..settings import BadSettingError, Settings, bounds_of, default_of, load, type_of, variable_of
+from .text import text_of
 
 _KEY = "baseten_api_key"
 _PROBLEM = " cannot be used: "
@@ -25,18 +26,15 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
         if name == _KEY:
             option = click.option("--baseten-api-key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=_KEY_FILE)
         else:
-            option = click.option(_flag(name), name, metavar=type_of(name), help=_help(name, field.description))
+            bounds = bounds_of(name)
+            text = f"{field.description} [{variable_of(name)}; default: {default_of(name)}{f'; {bounds}' if bounds else ''}]"
+            option = click.option(_flag(name), name, metavar=type_of(name), help=text)
         function = option(function)
     return function
 
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def _help(name: str, description: str | None) -> str:
-    bounds = bounds_of(name)
-    return f"{description} [{variable_of(name)}; default: {default_of(name)}{f'; {bounds}' if bounds else ''}]"
 
 
 _KEY_FILE = "file that holds the key for resources without apiKeySecretRef [BASETEN_API_KEY holds the key itself]"
@@ -67,9 +65,8 @@ def command(baseten_api_key_file: Path | None, **flags: str | None) -> None:
 
 def _key_in(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is not text"
+        return text_of(file)
+    except ValueError as problem:
         raise BadSettingError(f"{variable_of(_KEY)}=(hidden) cannot be used: {problem}") from None
 
 

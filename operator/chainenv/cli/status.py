@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import NoReturn
 
 import click
 
 from .cluster import Resources, connected
-from .commands import run
+from .commands import in_loop
 from .errors import CommandError
 from .options import RESOURCE_NAME, Options, cluster_options, given
 from .output import Node, console, emit, is_terminal, print_trees, rich_trees
@@ -24,23 +24,25 @@ WATCH_SECONDS = 2.0
 @click.argument("name", metavar="[NAME]", type=RESOURCE_NAME, required=False)
 @click.option("-w", "--watch", is_flag=True, help="Show changes until Ctrl-C.")
 @cluster_options
-def command(name: str | None, watch: bool) -> None:
+@in_loop
+async def command(name: str | None, watch: bool) -> None:
     """Show environments as a tree: conditions, current and candidate deployment, replicas, rollout, history, cost.
 
     With a NAME also the next five edges of its schedules. The state is what the operator last observed; no call to Baseten is made.
     """
-    run(_status(name, watch))
-
-
-async def _status(name: str | None, watch: bool) -> None:
     options = given()
     async with connected(options) as resources:
-        if not watch:
-            _show(options, name, await _read(resources, name))
-        elif options.output == "table" and is_terminal():
+        if watch and options.output == "table" and is_terminal():
             await _live(resources, name)
-        else:
-            await _changes(resources, name, lambda found: _show(options, name, found))
+        last: list[Object] | None = None
+        while True:
+            found = await _read(resources, name)
+            if found != last:
+                _show(options, name, found)
+            if not watch:
+                return
+            last = found
+            await asyncio.sleep(WATCH_SECONDS)
 
 
 async def _read(resources: Resources, name: str | None) -> list[Object]:
@@ -48,7 +50,9 @@ async def _read(resources: Resources, name: str | None) -> list[Object]:
 
 
 def _show(options: Options, name: str | None, found: Sequence[Object]) -> None:
-    plain = [_without_managers(each) for each in found]
+    plain = [
+        {**each, "metadata": {field: value for field, value in each["metadata"].items() if field != "managedFields"}} for each in found
+    ]
     data = plain[0] if name else {"apiVersion": "v1", "kind": "List", "items": plain}
     emit(options.output, data, lambda: print_trees(_trees(found, name)) if found else click.echo(_none(options), err=True))
 
@@ -63,22 +67,7 @@ def _trees(found: Sequence[Object], name: str | None) -> list[Node]:
     return [tree(each, now) for each in found]
 
 
-def _without_managers(resource: Object) -> dict[str, Any]:
-    return {**resource, "metadata": {name: value for name, value in resource["metadata"].items() if name != "managedFields"}}
-
-
-async def _changes(resources: Resources, name: str | None, show: Callable[[Sequence[Object]], None]) -> None:
-    """Each state once, until the command is interrupted."""
-    last: list[Object] | None = None
-    while True:
-        found = await _read(resources, name)
-        if found != last:
-            show(found)
-            last = found
-        await asyncio.sleep(WATCH_SECONDS)
-
-
-async def _live(resources: Resources, name: str | None) -> None:
+async def _live(resources: Resources, name: str | None) -> NoReturn:
     """Redrawn in place; a failed read is shown below the last state, and does not end it."""
     from rich.live import Live
 

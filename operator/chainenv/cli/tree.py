@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from ..crd.base import FINALIZER
 from ..crd.types import Schedule
 from .deployments_of import history
 from .output import BAD, DOUBTFUL, FAINT, GOOD, STRONG, Cell, Cells, Node
-from .view import Condition, Object, conditions, deployment_id, environment_name, items, moment, part, spec, status
+from .view import Object, conditions, deployment_id, environment_name, items, moment, part, spec, status
 
 _FAILED = frozenset({"BUILD_FAILED", "DEPLOY_FAILED", "FAILED", "BUILD_STOPPED", "UNHEALTHY", "INACTIVE", "DEACTIVATING"})
 
@@ -23,19 +24,22 @@ def tree(resource: Object, now: datetime | None = None) -> Node:
     meta, seen = resource["metadata"], status(resource)
     head = f"environment {environment_name(resource)} of chain {spec(resource).get('chainID')}"
     root = Node([Cell(f"{meta['namespace']}/{meta['name']}", STRONG), head])
-    root.children += _notes(resource)
-    root.children += [Node(_of_condition(each)) for each in conditions(resource)]
+    root.children += _state(resource)
     root.children += _rollout(resource)
-    root.children += _deployment(resource, "currentDeployment", "Current", "")
-    root.children += _deployment(resource, "candidateDeployment", "Candidate", _promotion(seen))
-    root.children += _drift(seen)
+    root.children += _deployment(seen, "currentDeployment", "Current")
+    root.children += _deployment(seen, "candidateDeployment", "Candidate")
+    if drift := items(seen, "drift"):
+        lines = [Node([str(each.get("path")), f"{each.get('actual')}", f"wanted {each.get('desired')}"]) for each in drift]
+        lines += [Node([f"and {seen['driftOmitted']} more"])] if seen.get("driftOmitted") else []
+        root.children.append(Node([Cell("Drift", DOUBTFUL), "not corrected"], lines))
     root.children += _history(resource)
     root.children += _schedule(resource, now)
-    root.children += [Node([label, *cells]) for label, cells in _facts(seen)]
+    root.children += _facts(seen)
     return root
 
 
-def _notes(resource: Object) -> Iterator[Node]:
+def _state(resource: Object) -> Iterator[Node]:
+    """Of the resource as a whole: its deletion, a policy that corrects nothing, its conditions."""
     meta = resource["metadata"]
     if meta.get("deletionTimestamp"):
         held = " (waits for the operator's cleanup)" if FINALIZER in (meta.get("finalizers") or ()) else ""
@@ -46,15 +50,13 @@ def _notes(resource: Object) -> Iterator[Node]:
         yield Node([Cell(str(policy), DOUBTFUL), text])
     if not status(resource).get("conditions"):
         yield Node([Cell("Pending", DOUBTFUL), "the operator has not acted on it yet"])
-
-
-def _of_condition(seen: Condition) -> Cells:
-    good = "False" if seen.type in ("Stalled", "Reconciling") else "True"
-    bad = BAD if seen.type != "Reconciling" else DOUBTFUL
-    style = FAINT if not seen.current else DOUBTFUL if seen.status == "Unknown" else GOOD if seen.status == good else bad
-    old = "" if seen.current else " (of an earlier generation)"
-    since = f", since {moment(seen.since)}" if seen.since else ""
-    return [seen.type, Cell(seen.status, style), f"{seen.reason}{since}: {seen.message}{old}".removesuffix(": ")]
+    for each in conditions(resource):
+        good = "False" if each.type in ("Stalled", "Reconciling") else "True"
+        bad = BAD if each.type != "Reconciling" else DOUBTFUL
+        style = FAINT if not each.current else DOUBTFUL if each.status == "Unknown" else GOOD if each.status == good else bad
+        old = "" if each.current else " (of an earlier generation)"
+        since = f", since {moment(each.since)}" if each.since else ""
+        yield Node([each.type, Cell(each.status, style), f"{each.reason}{since}: {each.message}{old}".removesuffix(": ")])
 
 
 def _rollout(resource: Object) -> Iterator[Node]:
@@ -70,25 +72,21 @@ def _rollout(resource: Object) -> Iterator[Node]:
     yield Node(["Rollout", Cell(f"waits for {gate}", DOUBTFUL), f"plan {plan}" if plan else ""], children)
 
 
-def _promotion(seen: Object) -> str:
-    found = part(seen, "promotion")
-    percent = found.get("trafficPercent")
-    traffic = f", {percent}% of the traffic" if percent is not None else ""
-    message = f": {found['message']}" if found.get("message") else ""
-    return f"promotion {found['state']}{traffic}{message}" if found.get("state") else ""
-
-
-def _deployment(resource: Object, which: str, label: str, more: str) -> Iterator[Node]:
-    found = part(status(resource), which)
+def _deployment(seen: Object, which: str, label: str) -> Iterator[Node]:
+    found, promotion = part(seen, which), part(seen, "promotion")
     if not found.get("id"):
         return
-    created = f"created {moment(found['createdAt'])}" if found.get("createdAt") else ""
-    state = str(found.get("status") or "")
-    texts = ", ".join(filter(None, (created, more)))
-    chainlets = [Node(_chainlet(status(resource), each)) for each in items(found, "chainlets")]
+    texts = [f"created {moment(found['createdAt'])}"] if found.get("createdAt") else []
+    if which == "candidateDeployment" and promotion.get("state"):
+        percent = promotion.get("trafficPercent")
+        traffic = f", {percent}% of the traffic" if percent is not None else ""
+        message = f": {promotion['message']}" if promotion.get("message") else ""
+        texts.append(f"promotion {promotion['state']}{traffic}{message}")
+    chainlets = [Node(_chainlet(seen, each)) for each in items(found, "chainlets")]
     if found.get("chainletsOmitted"):
         chainlets.append(Node([f"and {found['chainletsOmitted']} more"]))
-    yield Node([label, Cell(state, _style(state)), f"{found['id']}  {texts}".rstrip()], chainlets)
+    state = str(found.get("status") or "")
+    yield Node([label, Cell(state, _style(state)), f"{found['id']}  {', '.join(texts)}".rstrip()], chainlets)
 
 
 def _style(state: str) -> str:
@@ -110,52 +108,36 @@ def _or_unknown(value: object) -> str:
     return "?" if value is None else str(value)
 
 
-def _drift(seen: Object) -> Iterator[Node]:
-    found = items(seen, "drift")
-    if found:
-        lines = [Node([str(each.get("path")), f"{each.get('actual')}", f"wanted {each.get('desired')}"]) for each in found]
-        omitted = seen.get("driftOmitted")
-        lines += [Node([f"and {omitted} more"])] if omitted else []
-        yield Node([Cell("Drift", DOUBTFUL), "not corrected"], lines)
-
-
 def _history(resource: Object) -> Iterator[Node]:
-    found = history(resource)
-    if found:
-        current = deployment_id(resource, "currentDeployment")
-        yield Node(["History"], [Node(_served(each, current)) for each in found])
-
-
-def _served(entry: Object, current: str | None) -> Cells:
-    until = moment(entry.get("until"))
-    span = f"{moment(entry.get('since'))} - {until or ('now' if entry.get('deploymentID') == current else '?')}"
-    by = " ".join(str(entry[name]) for name in ("source", "by") if entry.get(name))
-    return [str(entry.get("deploymentID")), span, str(entry.get("cause") or ""), by]
+    lines, current = [], deployment_id(resource, "currentDeployment")
+    for entry in history(resource):
+        until = moment(entry.get("until")) or ("now" if entry.get("deploymentID") == current else "?")
+        by = " ".join(str(entry[name]) for name in ("source", "by") if entry.get(name))
+        span = f"{moment(entry.get('since'))} - {until}"
+        lines.append(Node([str(entry.get("deploymentID")), span, str(entry.get("cause") or ""), by]))
+    if lines:
+        yield Node(["History"], lines)
 
 
 def _schedule(resource: Object, now: datetime | None) -> Iterator[Node]:
+    """Without edges where the schedules cannot be read: the conditions say why."""
     found = part(status(resource), "schedule")
-    edges = [Node([moment(edge.at.isoformat()), edge.active or "none active"]) for edge in (_edges(resource, now) if now else ())]
+    edges: tuple[Edge, ...] = ()
+    with suppress(ValidationError, CalendarError):
+        schedules = [Schedule.model_validate(each) for each in items(spec(resource), "autoscalingSchedules")]
+        edges = next_edges(schedules_of(schedules), now) if now else ()
     if found or edges:
         change = f", next change {moment(found['nextChange'])}" if found.get("nextChange") else ""
-        yield Node(["Schedule", f"{found.get('active') or 'none active'}{change}"], edges)
+        lines = [Node([moment(edge.at.isoformat()), edge.active or "none active"]) for edge in edges]
+        yield Node(["Schedule", f"{found.get('active') or 'none active'}{change}"], lines)
 
 
-def _edges(resource: Object, now: datetime) -> tuple[Edge, ...]:
-    """None where the schedules cannot be read: the conditions say why."""
-    try:
-        schedules = [Schedule.model_validate(each) for each in items(spec(resource), "autoscalingSchedules")]
-        return next_edges(schedules_of(schedules), now)
-    except (ValidationError, CalendarError):
-        return ()
-
-
-def _facts(seen: Object) -> Iterator[tuple[str, Cells]]:
+def _facts(seen: Object) -> Iterator[Node]:
     cost, endpoints = (part(seen, name) for name in ("cost", "endpoints"))
     if cost:
         unit = f" {cost.get('currency', 'USD')} an hour"
         span = f" (from {cost['minPerHour']} to {cost['maxPerHour']})" if cost.get("minPerHour") and cost.get("maxPerHour") else ""
-        yield "Cost", [f"{cost.get('perHour', '?')}{unit}{span}"]
+        yield Node(["Cost", f"{cost.get('perHour', '?')}{unit}{span}"])
     for name in ("run", "async"):
         if endpoints.get(name):
-            yield "Run" if name == "run" else "Async", [str(endpoints[name])]
+            yield Node([name.capitalize(), str(endpoints[name])])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .cluster import connected
-from .commands import NAME, report, run
+from .commands import NAME, in_loop, report
 from .options import cluster_options, given
 from .settled import Duration, requested, until_settled
 from .view import Object, deployment_id, part, status
@@ -15,15 +15,12 @@ from .view import Object, deployment_id, part, status
 @NAME
 @click.option("--timeout", type=Duration(), default="30m", show_default=True, help="How long at most, such as 90s, 30m, 1h30m.")
 @cluster_options
-def command(name: str, timeout: float) -> None:
+@in_loop
+async def command(name: str, timeout: float) -> None:
     """Wait until an environment is Synced and Ready for its spec as it is now.
 
     Exit code 1, with the reason, when it failed or the time is over.
     """
-    run(_wait(name, timeout))
-
-
-async def _wait(name: str, timeout: float) -> None:
     async with connected(given()) as resources:
         resource = await resources.get(name)
         tell_settled(await until_settled(resources, resource, timeout, requested(resource)))

@@ -55,6 +55,12 @@ def test_help_loads_nothing_that_takes_time(arguments: list[str]) -> None:
         (["wait", "staging", "--timeout", "soon"], "write it as 30m, 1h30m or 90s"),
         (["history"], "Missing argument 'NAME'"),
         (["-o", "xml", "status"], "'xml' is not one of"),
+        (["deployments", "--chain", ".."], "Invalid value for '--chain': '..' cannot be the ID of a chain"),
+        (["export", "--chain", "", "--all"], "Invalid value for '--chain': '' cannot be the ID of a chain"),
+        (["export", "--chain", "a", "--environment", "."], "Invalid value for '--environment': '.' cannot be the name of an environment"),
+        (["export", "--chain", "a", "--environment", "b", "."], "Invalid value for '--environment': '.' cannot be the name"),
+        (["logs", "staging", "--deployment", "a\x1bb"], r"Invalid value for '--deployment': 'a\x1bb' cannot be the ID of a deployment"),
+        (["export", "--chain", "a", "--all", "--secret", "b"], "Invalid value for --secret: 'b' is no Secret: write it as NAME/KEY"),
     ],
 )
 def test_a_wrong_use_is_one_line_and_exit_code_1(arguments: list[str], says: str) -> None:
