@@ -277,7 +277,7 @@ def _call(change: AnyChange, environment: Environment | None) -> Call:
                 new |= {f"{where}.autoscalingSettings.{camel(path)}": shown(value) for path, value in flat(autoscaling).items()}
             changes = (Drift(path=path, desired=value, actual=shown(None)) for path, value in new.items())
         case Promote():
-            current = environment.current.id if environment and environment.current else None
+            current = environment.current_id if environment else None
             changes = [Drift(path="deploymentID", desired=change.deployment_id, actual=shown(current))]
         case _:
             changes = change.corrections

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from ..core.manifests import is_ordered, surges_or_drains
 from ..crd.autoscaling import AutoscalingSettings
 from ..crd.base import kubernetes_name
 from ..crd.schema import JsonSchema, spec_schema
@@ -57,20 +58,9 @@ def _broken(schema: JsonSchema, value: Any, where: str) -> Iterator[str]:
 # -- the rules, by how their messages begin -------------------------------------------------------------------------
 
 
-def _one_of_two(promotion: Object) -> bool:
-    config = part(promotion, "rollingDeployConfig")
-    surge, unavailable = config.get("maxSurgePercent"), config.get("maxUnavailablePercent")
-    return not promotion.get("rollingDeploy") or surge is None or unavailable is None or (surge == 0) != (unavailable == 0)
-
-
 def _one_strategy(promotion: Object) -> bool:
     outer, inner = promotion.get("promotionCleanupStrategy"), part(promotion, "rollingDeployConfig").get("promotionCleanupStrategy")
     return outer is None or inner is None or outer == inner
-
-
-def _ordered(scaling: Object) -> bool:
-    least, most = scaling.get("minReplica"), scaling.get("maxReplica")
-    return not isinstance(least, int) or not isinstance(most, int) or least <= most
 
 
 def _scheduled(spec: Object) -> Iterator[tuple[Object, Object]]:
@@ -88,7 +78,7 @@ def _has_base(field: str) -> Holds:
 def _in_order(field: str, other: str) -> Holds:
     """One that the schedule gives alone beside the other one of chainletSettings."""
     return lambda spec: all(
-        other in scaling or _ordered({**scaling, **{name: base[name] for name in (other,) if name in base}})
+        other in scaling or is_ordered({**scaling, **{name: base[name] for name in (other,) if name in base}})
         for scaling, base in _scheduled(spec)
         if field in scaling
     )
@@ -99,9 +89,9 @@ RULES: Mapping[str, Holds] = {
         part(whole, "spec", "promoteFrom").get("name") != part(whole, "metadata").get("name")
     ),
     "deploymentID and promoteFrom exclude each other": lambda spec: "deploymentID" not in spec or "promoteFrom" not in spec,
-    "with rollingDeploy, exactly one of": _one_of_two,
+    "with rollingDeploy, exactly one of": surges_or_drains,
     "promotionCleanupStrategy and rollingDeployConfig.promotionCleanupStrategy are one": _one_strategy,
-    "minReplica must not be greater than maxReplica": _ordered,
+    "minReplica must not be greater than maxReplica": is_ordered,
     "minReplica in autoscalingSchedules does not fit": _in_order("minReplica", "maxReplica"),
     "maxReplica in autoscalingSchedules does not fit": _in_order("maxReplica", "minReplica"),
     **{

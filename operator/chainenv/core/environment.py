@@ -93,6 +93,10 @@ class Environment:
         return self.candidate.status not in FAILED | ENDING and state not in PROMOTION_FAILED
 
     @property
+    def current_id(self) -> str | None:
+        return self.current.id if self.current is not None else None
+
+    @property
     def deploying(self) -> bool:
         """Whether something deploys, so that a later read may show what this one does not."""
         return self.promoting or (self.current is not None and in_progress(self.current.status))

@@ -16,6 +16,7 @@ from .values import ROLLING, nested
 
 Json = dict[str, Any]
 Step = str | int
+_SHARES = ("maxSurgePercent", "maxUnavailablePercent")
 
 MOST_CHAINLETS = 200
 LONGEST_NAME = 253
@@ -96,15 +97,25 @@ def _problems(spec: Json) -> list[tuple[Step, ...]]:
         return list(dict.fromkeys(tuple(each["loc"]) for each in error.errors()))
     found: list[tuple[Step, ...]] = []
     promotion, rolling = spec.get("promotionSettings", {}), kubernetes_name(ROLLING)
-    pair = ("maxSurgePercent", "maxUnavailablePercent")
-    shares = [promotion.get(rolling, {}).get(name) for name in pair]
-    if promotion.get("rollingDeploy") and None not in shares and (shares[0] == 0) == (shares[1] == 0):
-        found += (("promotionSettings", rolling, name) for name in pair)
+    if not surges_or_drains(promotion):
+        found += (("promotionSettings", rolling, name) for name in _SHARES)
     for index, chainlet in enumerate(spec.get("chainletSettings", ())):
-        scaling = chainlet.get("autoscalingSettings", {})
-        if "minReplica" in scaling and scaling["minReplica"] > scaling.get("maxReplica", scaling["minReplica"]):
+        if not is_ordered(chainlet.get("autoscalingSettings", {})):
             found += (("chainletSettings", index, "autoscalingSettings", name) for name in ("minReplica", "maxReplica"))
     return found
+
+
+def surges_or_drains(promotion: Mapping[str, Any]) -> bool:
+    """The CRD's rule: with rollingDeploy exactly one of the two shares is above 0, as far as both are given."""
+    rolling = promotion.get(kubernetes_name(ROLLING))
+    surge, unavailable = (rolling.get(name) if isinstance(rolling, Mapping) else None for name in _SHARES)
+    return not promotion.get("rollingDeploy") or surge is None or unavailable is None or (surge == 0) != (unavailable == 0)
+
+
+def is_ordered(scaling: Mapping[str, Any]) -> bool:
+    """The CRD's rule: minReplica is not above maxReplica, as far as both are given."""
+    least, most = scaling.get("minReplica"), scaling.get("maxReplica")
+    return not isinstance(least, int) or not isinstance(most, int) or least <= most
 
 
 def _taken_out(spec: Json, place: Sequence[Step]) -> str:

@@ -33,7 +33,7 @@ def with_history(world: World, history: History, before: Journal, actors: Mappin
     current = environment.current
     observed = Observed(
         now=world.now,
-        current=current.id if current else None,
+        current=environment.current_id,
         serves=current is not None and current.status in SERVING | DEGRADED,
         origins=_origins(world, environment, before),
         actors=actors,
@@ -57,7 +57,7 @@ def _created(world: World, environment: Environment) -> JournalEntry | None:
 def _is_awaited(entry: JournalEntry, environment: Environment, history: History) -> bool:
     if entry.deployment_id is None:
         return True
-    current = environment.current.id if environment.current else None
+    current = environment.current_id
     return current == entry.deployment_id and not any(each.deployment_id == current for each in history)
 
 

@@ -53,7 +53,7 @@ def _abort_settled(world: World, environment: Environment, entry: JournalEntry, 
     target, candidate = entry.target or "", environment.candidate
     if entry.finished_at is not None:
         return entry
-    if environment.current is not None and environment.current.id == target:
+    if environment.current_id == target:
         return None
     if candidate is not None and candidate.id == target:
         off = candidate.status in ENDING | FAILED

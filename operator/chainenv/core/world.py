@@ -122,7 +122,7 @@ class World:
 
 def serving_id(deployment: Deployment, environment: Environment | None) -> str:
     """Names that a deployment serves which the environment does not show, beside the one that it does."""
-    return f"serving {deployment.id} beside {environment.current.id if environment and environment.current else None}"
+    return f"serving {deployment.id} beside {environment.current_id if environment else None}"
 
 
 def entry_id(entry: JournalEntry) -> str:

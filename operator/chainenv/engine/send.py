@@ -18,7 +18,7 @@ from ..core.changes import (
     UpdatePromotionSettings,
 )
 from ..core.desired import Desired
-from ..core.environment import Deployment, Environment
+from ..core.environment import Environment
 from . import bodies
 from .observe import environment_of
 
@@ -53,7 +53,7 @@ async def send(baseten: Baseten, desired: Desired, change: AnyChange) -> Answer:
                 await _unless_used(baseten, desired, change.deployment_id)
             await baseten.deactivate(chain_id, change.deployment_id)
         case AbortRollout():
-            await _unless_current(baseten, desired, change.deployment_id)
+            await _unless_used(baseten, desired, change.deployment_id, as_candidate=False)
             await baseten.deactivate(chain_id, change.deployment_id)
         case DeleteDeployment():
             await _unless_used(baseten, desired, change.deployment_id)
@@ -63,19 +63,11 @@ async def send(baseten: Baseten, desired: Desired, change: AnyChange) -> Answer:
     return Answer()
 
 
-async def _unless_current(baseten: Baseten, desired: Desired, deployment_id: str) -> None:
-    """Right before a candidate is deactivated it is read once more: what serves by now is left alone. Raises Conflict."""
+async def _unless_used(baseten: Baseten, desired: Desired, deployment_id: str, *, as_candidate: bool = True) -> None:
+    """Right before a deployment is ended the environment is read once more: somebody may have gone back to it, or it has come to serve.
+    ``as_candidate``: a candidate is used as well. Raises Conflict."""
     environment = environment_of(await baseten.get_environment(desired.chain_id, desired.environment))
-    _left_alone(deployment_id, "current", environment.current)
-
-
-async def _unless_used(baseten: Baseten, desired: Desired, deployment_id: str) -> None:
-    """The same before something is cleaned up: somebody may have gone back to it since it was read. Raises Conflict."""
-    environment = environment_of(await baseten.get_environment(desired.chain_id, desired.environment))
-    _left_alone(deployment_id, "current", environment.current)
-    _left_alone(deployment_id, "candidate", environment.candidate)
-
-
-def _left_alone(deployment_id: str, which: str, found: Deployment | None) -> None:
-    if found is not None and found.id == deployment_id:
-        raise Conflict(f"deployment {deployment_id} has become the {which} one and is left alone", endpoint="deactivate", status=409)
+    used = {"current": environment.current, "candidate": environment.candidate if as_candidate else None}
+    for role, found in used.items():
+        if found is not None and found.id == deployment_id:
+            raise Conflict(f"deployment {deployment_id} has become the {role} one and is left alone", endpoint="deactivate", status=409)

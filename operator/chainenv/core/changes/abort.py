@@ -41,9 +41,11 @@ def abort(world: World, environment: Environment, builder: PlanBuilder) -> None:
         del builder.journal[Operation.ABORT]
     if not asked or world.desired.observing:
         return
-    if _came_too_late(asked, environment) and Operation.ABORT not in builder.journal:  # one that explains a failed rollout stays
-        over = {"outcome": Outcome.ACCEPTED, "finished_at": world.now, "attempts": NEVER_SENT}
-        builder.journal[Operation.ABORT] = begin(world, Operation.ABORT, digest(asked), None, target=asked).model_copy(update=over)
+    if _came_too_late(asked, environment):
+        if Operation.ABORT not in builder.journal:  # one that explains a failed rollout stays
+            over = {"outcome": Outcome.ACCEPTED, "finished_at": world.now, "attempts": NEVER_SENT}
+            builder.journal[Operation.ABORT] = begin(world, Operation.ABORT, digest(asked), None, target=asked).model_copy(update=over)
+        return
     if not _is_candidate(asked, environment, builder):
         return
     last = entry if entry is not None and entry.target == asked else None
@@ -59,11 +61,9 @@ def abort(world: World, environment: Environment, builder: PlanBuilder) -> None:
 
 def _came_too_late(deployment_id: str, environment: Environment) -> bool:
     """Whether there is nothing to abort any more: it serves, or is a candidate that has failed or is off."""
-    if environment.current is not None and environment.current.id == deployment_id:
-        return True
-    return (
-        environment.candidate is not None and environment.candidate.id == deployment_id and environment.candidate.status in FAILED | ENDING
-    )
+    candidate = environment.candidate
+    failed = candidate is not None and candidate.id == deployment_id and candidate.status in FAILED | ENDING
+    return failed or environment.current_id == deployment_id
 
 
 def has_aborted(entry: JournalEntry | None, deployment_id: str | None) -> bool:
@@ -72,11 +72,9 @@ def has_aborted(entry: JournalEntry | None, deployment_id: str | None) -> bool:
 
 
 def _is_candidate(deployment_id: str, environment: Environment, builder: PlanBuilder) -> bool:
-    """Whether it is being promoted. A server that shows no candidates leaves it to the journal to know."""
-    if environment.current is not None and environment.current.id == deployment_id:
-        return False
+    """Whether it is being promoted, of one that has not ended. A server that shows no candidates leaves it to the journal to know."""
     if environment.candidate is not None:
-        return environment.candidate.id == deployment_id and environment.candidate.status not in FAILED | ENDING
+        return environment.candidate.id == deployment_id
     return any(unsettled(e) and e.operation in ROLLOUTS and e.deployment_id == deployment_id for e in builder.journal.values())
 
 

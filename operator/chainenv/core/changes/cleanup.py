@@ -87,7 +87,7 @@ def _needed(world: World, environment: Environment) -> Needed:
         if entry.operation in _OF_ROLLOUTS:
             named += [entry.target, entry.deployment_id]
     return Needed(
-        environment.current.id if environment.current else None,
+        environment.current_id,
         environment.candidate.id if environment.candidate else None,
         frozenset(each for each in named if each is not None),
         world.named_by_others,

@@ -67,8 +67,7 @@ def plan_for(world: World, builder: PlanBuilder, call: Mapping[str, Any]) -> str
 
 
 def _replaces(world: World) -> str | None:
-    current = world.environment.current if world.environment else None
-    return current.id if current else None
+    return world.environment.current_id if world.environment else None
 
 
 def _repeats(last: JournalEntry | None, used: JournalEntry, plan: str) -> bool:

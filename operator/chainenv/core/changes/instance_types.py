@@ -116,17 +116,17 @@ def instance_types(world: World, environment: Environment, builder: PlanBuilder)
     entry = builder.journal.get(Operation.INSTANCE_TYPES)
     begins = not doubted and not (entry and unsettled(entry))
     if begins and (raising := _too_dear(world, environment, entry, wanted, changes)):
-        _hold_for_money(world, environment, builder, {name: type_id for name, type_id in changes.items() if name in raising})
+        held = {name: type_id for name, type_id in changes.items() if name in raising}
+        passage(world, builder, _request(environment, held), budget=types_budget(world, environment, held))
         changes = {name: type_id for name, type_id in changes.items() if name not in raising}
         wanted = {name: type_id for name, type_id in wanted.items() if name not in raising}
-    what, differences = _what(changes), _differences(environment, changes)
     hashed = _hash(entry, wanted, changes)
+    request = _request(environment, changes, entry if entry and entry.hash == hashed else None)
+    what, differences = request.what, request.drift
     decision = retry_decision(world, entry, hashed, patience=world.timing.settle, differences=differences)
     passed = Passage()
     if isinstance(decision, Send) and begins:
-        call = {"operation": Operation.INSTANCE_TYPES, "changes": dict(changes)}
-        last = entry if entry and entry.hash == hashed else None
-        found = _passage(world, environment, builder, Request(what, call, last, differences), changes)
+        found = _passage(world, environment, builder, request, changes)
         if found is None:
             return
         passed = found
@@ -145,16 +145,14 @@ def instance_types(world: World, environment: Environment, builder: PlanBuilder)
     builder.drift += differences
 
 
-def _what(changes: Mapping[str, str]) -> str:
-    return f"the change of instance types of {names(changes)}"
-
-
-def _differences(environment: Environment, changes: Mapping[str, str]) -> tuple[Drift, ...]:
+def _request(environment: Environment, changes: Mapping[str, str], last: JournalEntry | None = None) -> Request:
     observed = observed_types(environment)
-    return tuple(
+    drift = tuple(
         Drift(path=f"chainletSettings[{name}].instanceTypeID", desired=type_id, actual=shown(observed.get(name)))
         for name, type_id in changes.items()
     )
+    call = {"operation": Operation.INSTANCE_TYPES, "changes": dict(changes)}
+    return Request(f"the change of instance types of {names(changes)}", call, last, drift)
 
 
 def _hash(entry: JournalEntry | None, wanted: Mapping[str, str], changes: Mapping[str, str]) -> str:
@@ -171,12 +169,6 @@ def _too_dear(
     budget = types_budget(world, environment, changes)
     later = budget.reason == Reason.BUDGET_EXCEEDED and types_fit_later(world, environment, changes)
     return frozenset() if later or budget.held >= changes.keys() else budget.held
-
-
-def _hold_for_money(world: World, environment: Environment, builder: PlanBuilder, changes: Mapping[str, str]) -> None:
-    call = {"operation": Operation.INSTANCE_TYPES, "changes": dict(changes)}
-    request = Request(_what(changes), call, None, _differences(environment, changes))
-    passage(world, builder, request, budget=types_budget(world, environment, changes))
 
 
 def _passage(world: World, environment: Environment, builder: PlanBuilder, request: Request, changes: Mapping[str, str]) -> Passage | None:

@@ -42,8 +42,7 @@ def forget_promotion(world: World, environment: Environment, builder: PlanBuilde
     target, entry, done = world.desired.deployment_id, builder.journal.get(Operation.PROMOTE), builder.journal.get(Operation.PROMOTED)
     if entry and not unsettled(entry) and entry.target != target:
         del builder.journal[Operation.PROMOTE]
-    current = environment.current.id if environment.current else None
-    if target is None and done and environment.candidate is None and current not in (done.target, done.deployment_id):
+    if target is None and done and environment.candidate is None and environment.current_id not in (done.target, done.deployment_id):
         del builder.journal[Operation.PROMOTED]
 
 
@@ -60,7 +59,7 @@ def promote(world: World, environment: Environment, builder: PlanBuilder) -> Non
         if not repeatable and not (entry.outcome == Outcome.FAILED and world.forced):
             return
     begun = begin_rollout(world, Operation.PROMOTE, digest(target), entry, target=target)
-    if not environment.promoting and environment.current is not None and environment.current.id == target:  # it serves already
+    if not environment.promoting and environment.current_id == target:  # it serves already
         builder.journal.pop(Operation.PROMOTE, None)
         builder.journal[Operation.PROMOTED] = promoted(begun.model_copy(update={"finished_at": world.now, "deployment_id": target}))
         return
